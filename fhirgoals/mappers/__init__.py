@@ -1,0 +1,1 @@
+"""Tables that read and write FHIR resources field by field. Pure."""

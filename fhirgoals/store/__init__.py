@@ -1,0 +1,1 @@
+"""The store: plans, links, bases, intents, inbox and audit, on SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Reconciliation of one plan with one connection: assemble, decide (pure), apply (crash-safe)."""
