@@ -55,7 +55,8 @@ class WireTarget(Record, frozen=True, kw_only=True):
     unit: str | None = None
     detail: Foreign | None = None
     by: OptionalDate = None
-    sustain: WireSustain | Foreign | None = None
+    sustain: WireSustain | None = None
+    sustain_foreign: Foreign | None = None
 
 
 class WireNote(Record, frozen=True, kw_only=True):
