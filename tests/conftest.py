@@ -1,0 +1,60 @@
+"""What all tests share: where the shared input is, how many examples Hypothesis tries, and that some test ran."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parents[1]
+
+# A developer's own settings (FHIRGOALS_STORE__URL, …) must not point the tests at a real store.
+for _name in [
+    name for name in os.environ if name.startswith("FHIRGOALS_") and ("__" in name or name.endswith("_CONFIG"))
+]:
+    del os.environ[_name]
+
+# "ci": the same few examples each time. "long": FHIRGOALS_LAW_EXAMPLES fresh ones.
+# Shared machines are slow at times: no deadline, and slow drawing is no fault.
+settings.register_profile(
+    "ci",
+    max_examples=60,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "long",
+    max_examples=int(os.environ.get("FHIRGOALS_LAW_EXAMPLES", "10000")),
+    derandomize=False,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("long" if "FHIRGOALS_LAW_EXAMPLES" in os.environ else "ci")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared input: FHIRGOALS_SHARED, else `shared` beside the project."""
+    folder = Path(os.environ.get("FHIRGOALS_SHARED") or ROOT.parent / "shared").resolve()
+    if not (folder / "data").is_dir():
+        reason = "the shared input is not there: name its folder in FHIRGOALS_SHARED"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A run in which every test was skipped has shown nothing: it fails as one that found no test."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or session.config.option.collectonly:
+        return
+    if exitstatus == pytest.ExitCode.OK and not reporter.stats.get("passed"):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
