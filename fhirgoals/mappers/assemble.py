@@ -1,0 +1,361 @@
+"""Puts together what stands at an EHR: wire records of one plan's Goals and CarePlan become merge units of that plan.
+
+References and element ids are translated to our own ids (`Refs`). What names nobody and nothing that we know is left
+out: it stays in its tree and is no unit. Members of keyed lists are aligned by a ladder: element id, then our
+extension, then what was last seen of them (`known`), by their key and by their exact content; where two candidates
+remain, the unit is held (design 4), never read as a removal and an addition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fhirgoals.domain.records import Foreign
+from fhirgoals.domain.units import Json, Unit, Values, plain, value_text
+from fhirgoals.fhir.terminology import ACT_CODE, INBOUND_SENSITIVITIES, SYSTEM_SHORT
+from fhirgoals.mappers.records import WireActivity, WireCarePlan, WireGoal, WireNote, WireTarget
+from fhirgoals.mappers.refs import Refs
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """What stands at the EHR of one plan.
+
+    `values` are its merge units; `held` names units that can't be read, with the reason. The tuples beside the wire
+    records say which of our members each target, note or activity is, in the order of the record.
+    """
+
+    values: Values = field(default_factory=dict)
+    held: Mapping[Unit, str] = field(default_factory=dict)
+    targets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    activities: tuple[str, ...] = ()
+    born_there: frozenset[Unit] = frozenset()
+
+
+class Assembly:
+    """Collects the units of one reading; `assemble` drives it."""
+
+    def __init__(self, refs: Refs, known: Values, ids: Mapping[str, frozenset[str]]) -> None:
+        self.refs = refs
+        self.known = known
+        self.ids = ids
+        self.values: Values = {}
+        self.held: dict[Unit, str] = {}
+        self.born: set[Unit] = set()
+        self.parents: dict[str, set[str]] = {}
+
+    def put(self, owner: str, name: str, value: Json) -> None:
+        """Keep a unit's value; nothing is kept where there is none."""
+        if value not in (None, {}, [], ()):
+            self.values[Unit(owner, name)] = value
+
+    def put_text(self, owner: str, name: str, value: str | Foreign | None) -> None:
+        """Keep a text; something else in its place can't be read and holds the unit."""
+        if isinstance(value, Foreign):
+            self.held[Unit(owner, name)] = "wrong_type"
+            self.values[Unit(owner, name)] = plain(value)
+        else:
+            self.put(owner, name, value)
+
+
+def assemble(
+    plan_id: str,
+    goals: Mapping[str, WireGoal],
+    care_plan: WireCarePlan | None,
+    refs: Refs,
+    known: Values,
+    ids: Mapping[str, frozenset[str]],
+) -> Assembled:
+    """Return the merge units of what stands at the EHR.
+
+    `goals` are the readable linked Goals by our id. `known` are the units last seen there (the bases' `theirs`), for
+    members that carry no id. `ids` are the ids of our own members by kind: `note`, `target` (per goal as
+    `goal|target`), `step`, `intervention`.
+    """
+    assembly = Assembly(refs, known, ids)
+    targets: dict[str, tuple[str, ...]] = {}
+    notes: dict[str, tuple[str, ...]] = {}
+    for goal_id, record in goals.items():
+        _goal_fields(assembly, goal_id, record)
+        targets[goal_id] = _targets(assembly, goal_id, record.targets)
+        notes[goal_id] = _notes(assembly, goal_id, record.notes)
+        _relations(assembly, plan_id, goal_id, record)
+    for child, parents in assembly.parents.items():
+        assembly.put(plan_id, f"parent_map:{child}", sorted(parents))
+    activities = _care_plan(assembly, plan_id, care_plan) if care_plan is not None else ()
+    return Assembled(assembly.values, assembly.held, targets, notes, activities, frozenset(assembly.born))
+
+
+def labels_of(codes: Iterable[tuple[str, str]]) -> list[str]:
+    """Return the sensitivity codes among labels, sorted."""
+    return sorted({code for system, code in codes if system == ACT_CODE and code in INBOUND_SENSITIVITIES})
+
+
+def minted(kind: str, *content: Json) -> str:
+    """Return an id of ours for a member that was born at an EHR; the same content gives the same id."""
+    mark = hashlib.sha256(b"\0".join(value_text(part) for part in content)).hexdigest()[:12]
+    return f"{kind}-{mark}"
+
+
+def _goal_fields(assembly: Assembly, goal: str, record: WireGoal) -> None:
+    assembly.put_text(goal, "text", record.text)
+    assembly.put(goal, "axes", _given(horizon=record.horizon, nature=record.nature))
+    assembly.put(goal, "category", plain(record.domain))
+    assembly.put(goal, "priority", plain(record.priority))
+    if isinstance(record.status_reason, Foreign):
+        assembly.held[Unit(goal, "status")] = "wrong_type"
+    status = _given(
+        lifecycle=record.lifecycle,
+        achievement=record.achievement,
+        closure_reason=record.closure_reason,
+        status_date=record.status_date,
+        status_reason=record.status_reason,
+    )
+    assembly.put(goal, "status", status)
+    assembly.put(goal, "start_date", plain(record.start_date))
+    assembly.put(goal, "target_date", plain(record.target_date))
+    assembly.put_text(goal, "completion_criterion", record.completion_criterion)
+    assembly.put(goal, "labels", labels_of((label.system, label.code) for label in record.labels))
+    if isinstance(record.expressed_by, str):
+        assembly.put(goal, "expressed_by", assembly.refs.participant(record.expressed_by))
+    for reference in record.addresses:
+        if problem := assembly.refs.problem(reference):
+            assembly.put(goal, f"addresses:{problem}", True)
+    for line in record.acceptance:
+        if by := assembly.refs.participant(line.individual):
+            unit = Unit(goal, f"acceptance:{by}")
+            if unit in assembly.values:
+                assembly.held[unit] = "two_candidates"
+            assembly.put(goal, unit.name, _given(status=line.status, priority=line.priority))
+
+
+def _relations(assembly: Assembly, plan_id: str, goal: str, record: WireGoal) -> None:
+    """Read the relations of one goal in the direction that each type has (conformance reference, finding 3)."""
+    for relation in record.relations:
+        other = assembly.refs.goal(relation.target)
+        if other is None or isinstance(relation.type, Foreign):
+            continue
+        match relation.type:
+            case "milestone":
+                assembly.parents.setdefault(other, set()).add(goal)
+            case "part_of" | "part-of":
+                assembly.parents.setdefault(goal, set()).add(other)
+            case "predecessor":
+                assembly.put(plan_id, f"relations:{goal}|predecessor|{other}", True)
+            case "successor":
+                assembly.put(plan_id, f"relations:{other}|predecessor|{goal}", True)
+            case "replacement":
+                assembly.put(plan_id, f"relations:{goal}|replacement|{other}", True)
+            case _:
+                continue
+
+
+def target_value(target: WireTarget) -> Json:
+    """Return a target's unit value, in the terms of `domain.units.target_value`."""
+    parts: dict[str, Json] = {}
+    if target.measure is not None:
+        coding = target.measure.coding
+        parts = _given(
+            instrument=target.measure.text,
+            code=coding and {"system": SYSTEM_SHORT.get(coding.system, coding.system), "code": coding.code},
+            foreign=target.measure.foreign,
+        )
+    return parts | _given(
+        unit=target.unit,
+        op=target.op,
+        value=target.value,
+        range=target.range,
+        by=target.by,
+        sustain=target.sustain if target.sustain is not None else target.sustain_foreign,
+        detail=target.detail,
+    )
+
+
+def _targets(assembly: Assembly, goal: str, targets: Sequence[WireTarget]) -> tuple[str, ...]:
+    ours = {assembly.refs.element("target", key): key.partition("|")[2] for key in assembly.ids["target"]}
+    ours = {element: key for element, key in ours.items() if f"{goal}|{key}" in assembly.ids["target"]}
+    values = [target_value(target) for target in targets]
+    return _align(
+        assembly,
+        goal,
+        "target",
+        values,
+        by_id=[ours.get(target.id or "") for target in targets],
+        mint=[minted("target", goal, target.id or value) for target, value in zip(targets, values, strict=True)],
+        key=lambda value: [value.get("instrument"), value.get("code"), value.get("by")],
+    )
+
+
+def note_value(note: WireNote, refs: Refs) -> Json:
+    """Return a note's unit value: its author as one of ours where the reference is linked, else in words."""
+    author = refs.participant(note.author_reference) if note.author_reference else None
+    words = note.author_text
+    if author is None and words is None:
+        words = note.author_reference
+    kind = note.kind if isinstance(note.kind, str) else "progress"
+    return _given(kind=kind, date=note.time, author=author, author_text=None if author else words, text=note.text)
+
+
+def _notes(assembly: Assembly, goal: str, notes: Sequence[WireNote]) -> tuple[str, ...]:
+    ours = {assembly.refs.element("note", note): note for note in assembly.ids["note"]}
+    words = assembly.refs.element("words", goal)
+    values = [note_value(note, assembly.refs) for note in notes]
+    by_id: list[str | None] = []
+    for note in notes:
+        is_words = note.kind == "client-words" or note.id == words
+        by_id.append("client_words" if is_words else ours.get(note.id or ""))
+    mint = [minted("note", goal, note.id or value) for note, value in zip(notes, values, strict=True)]
+    aligned = _align(
+        assembly, goal, "note", values, by_id, mint, key=lambda value: [value.get("author"), value.get("date")]
+    )
+    words_unit = Unit(goal, "note:client_words")
+    if words_unit in assembly.values:
+        assembly.put_text(goal, "client_words", assembly.values.pop(words_unit).get("text"))
+    if words_unit in assembly.held:
+        assembly.held[Unit(goal, "client_words")] = assembly.held.pop(words_unit)
+    return aligned
+
+
+def _align(
+    assembly: Assembly,
+    owner: str,
+    kind: str,
+    values: Sequence[Json],
+    by_id: Sequence[str | None],
+    mint: Sequence[str],
+    key: Callable[[Json], Json],
+) -> tuple[str, ...]:
+    """Return our member id for each member there, and keep their values as units `kind:<id>`."""
+    result: list[str | None] = list(by_id)
+    seen = {
+        unit.member: value
+        for unit, value in assembly.known.items()
+        if unit.owner == owner and unit.name.startswith(f"{kind}:")
+    }
+    # A member born there was minted from its id or content: an unchanged one finds itself again.
+    for index, member in enumerate(mint):
+        if result[index] is None and member in seen and member not in result:
+            result[index] = member
+    for same_as in (value_text, lambda value: value_text(key(value))):
+        free = [member for member in seen if member not in result]
+        for member in free:
+            here = [i for i, one in enumerate(result) if one is None and same_as(values[i]) == same_as(seen[member])]
+            twins = [one for one in free if one != member and same_as(seen[one]) == same_as(seen[member])]
+            if len(here) == 1 and not twins:
+                result[here[0]] = member
+            elif here and (twins or len(here) > 1):
+                assembly.held[Unit(owner, f"{kind}:{member}")] = "two_candidates"
+    taken: set[str] = set()
+    for index, value in enumerate(values):
+        member = result[index] or mint[index]
+        while member in taken:  # twins with one content: each keeps a name of its own
+            member = minted(kind, member, index)
+        taken.add(member)
+        result[index] = member
+        unit = Unit(owner, f"{kind}:{member}")
+        if by_id[index] is None and member not in seen:
+            assembly.born.add(unit)
+        assembly.put(owner, unit.name, value)
+    return tuple(member for member in result if member is not None)
+
+
+# -- the CarePlan ------------------------------------------------------------------------------------------------------
+
+
+def _care_plan(assembly: Assembly, plan_id: str, record: WireCarePlan) -> tuple[str, ...]:
+    refs = assembly.refs
+    assembly.put_text(plan_id, "title", record.title)
+    status = _given(status=record.status, start=record.period_start, end=record.period_end)
+    assembly.put(plan_id, "plan_status", status)
+    assembly.put(plan_id, "labels", labels_of((label.system, label.code) for label in record.labels))
+    people = [refs.participant(reference) for reference in record.contributors]
+    if isinstance(record.author, str):
+        people.append(refs.participant(record.author))
+    assembly.put(plan_id, "participants", sorted({one for one in people if one is not None}))
+    for reference in record.addresses:
+        if problem := refs.problem(reference):
+            assembly.put(plan_id, f"problems:{problem}", True)
+    members = [goal for reference in record.goals if (goal := refs.goal(reference))]
+    assembly.put(plan_id, "order", list(dict.fromkeys(members)))
+    for goal in members:
+        assembly.put(plan_id, f"membership:{goal}", True)
+    return _activities(assembly, plan_id, record.activities)
+
+
+def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActivity]) -> tuple[str, ...]:
+    """Align the activities and keep them as steps and interventions; return our ids in the order of the record."""
+    refs = assembly.refs
+    names = {
+        refs.element(kind, member): (kind, member) for kind in ("step", "intervention") for member in assembly.ids[kind]
+    }
+    seen_steps = {
+        unit.member: assembly.known.get(Unit(plan_id, f"step:{unit.member}.text"))
+        for unit in assembly.known
+        if unit.owner == plan_id and unit.name.startswith("steps:")
+    }
+    result: list[str] = []
+    steps_of: dict[str, list[str]] = {}
+    for index, activity in enumerate(activities):
+        kind, member = names.get(activity.id or "") or names.get(activity.step_id or "") or (activity.role, "")
+        if not member:
+            minted_id = minted(kind, activity.id or plain(activity))
+            member = minted_id if minted_id in seen_steps else _by_text(activity, kind, seen_steps, result) or minted_id
+        while member in result:
+            member = minted(kind, member, index)
+        result.append(member)
+        goals = [goal for reference in activity.goals if (goal := refs.goal(reference))]
+        if kind == "intervention":
+            assembly.put(plan_id, f"intervention:{member}", intervention_value(activity, goals, refs))
+            continue
+        goal = goals[0] if goals else None
+        assembly.values[Unit(plan_id, f"steps:{member}")] = _given(goal=goal)
+        if goal:
+            steps_of.setdefault(goal, []).append(member)
+        for part, value in step_values(activity, refs).items():
+            assembly.put(plan_id, f"step:{member}.{part}", value)
+        if isinstance(activity.text, Foreign):
+            assembly.held[Unit(plan_id, f"step:{member}.text")] = "wrong_type"
+    for goal, steps in steps_of.items():
+        assembly.put(plan_id, f"order:{goal}", steps)
+    return tuple(result)
+
+
+def _by_text(activity: WireActivity, kind: str, seen: Mapping[str, Json], taken: Sequence[str]) -> str | None:
+    """Return the one step last seen with this activity's text, where ids and extensions were dropped."""
+    if kind != "step" or not isinstance(activity.text, str):
+        return None
+    found = [member for member, text in seen.items() if text == activity.text and member not in taken]
+    return found[0] if len(found) == 1 else None
+
+
+def step_values(activity: WireActivity, refs: Refs) -> dict[str, Json]:
+    """Return the parts of a step (`kind`, `who`, `text`, `schedule`, `status`) as unit values."""
+    performers = [one for reference in activity.performers if (one := refs.participant(reference))]
+    return {
+        "kind": plain(activity.code),
+        "who": _given(owner=activity.owner, participant=performers[0] if performers else None),
+        "text": plain(activity.text),
+        "schedule": _given(frequency=activity.frequency, scheduled=activity.scheduled, other=activity.schedule),
+        "status": _given(status=activity.status, done_on=activity.done_on),
+    }
+
+
+def intervention_value(activity: WireActivity, goals: Sequence[str], refs: Refs) -> Json:
+    """Return an intervention's unit value, in the terms of `domain.units`."""
+    performers = [one for reference in activity.performers if (one := refs.participant(reference))]
+    coding = activity.coding
+    return _given(
+        modality=activity.code,
+        technique=activity.text,
+        by=performers[0] if performers else None,
+        frequency=activity.frequency,
+        goals=sorted(goals),
+        code=coding and {"system": SYSTEM_SHORT.get(coding.system, coding.system), "code": coding.code},
+    )
+
+
+def _given(**parts: object) -> dict[str, Json]:
+    return {name: plain(part) for name, part in parts.items() if part is not None}
