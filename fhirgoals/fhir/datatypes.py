@@ -100,11 +100,13 @@ def _extension(node: Node, path: str) -> Iterator[Issue]:
         yield from _relationship(node, path)
     elif url == t.GOAL_ACCEPTANCE:
         yield from _acceptance(node, path)
+    elif url == t.TARGET_SUSTAIN_EXT:
+        yield from _sustain(node, path)
     elif url == _PERTAINS and path.count(".") > 1:
         yield error("EXT-04", path, "may stand on the root of a resource only")
     elif _CROSS_VERSION.fullmatch(url):
         yield error("CONV-07", path, "is an extension of another FHIR version, which validators refuse")
-    elif url in t.EXTENSION_VALUE and values != [t.EXTENSION_VALUE[url]]:
+    elif url in t.EXTENSION_VALUE and len(values) == 1 and values[0] != t.EXTENSION_VALUE[url]:
         yield error("SHAPE-EXTENSION", path, f"must have {t.EXTENSION_VALUE[url]}")
 
 
@@ -149,6 +151,16 @@ def _acceptance(node: Node, path: str) -> Iterator[Issue]:
         yield error("EXT-02", path, "must have its priority as valueCodeableConcept")
     if found.keys() - {"individual", "status", "priority"}:
         yield error("EXT-02", path, "has a part that is none of individual, status and priority")
+
+
+def _sustain(node: Node, path: str) -> Iterator[Issue]:
+    found = parts(node)
+    if len(found.get("count", [])) != 1 or any(len(same) > 1 for same in found.values()):
+        yield error("SHAPE-EXTENSION", path, "must have count once and every other part at most once")
+    if any("valueInteger" not in part for same in found.values() for part in same):
+        yield error("SHAPE-EXTENSION", path, "must have valueInteger in each part")
+    if found.keys() - set(t.SUSTAIN_PARTS.values()):
+        yield error("SHAPE-EXTENSION", path, "has a part that is none of count, span-days and apart-days")
 
 
 def _outside(reference: Node, allowed: frozenset[str]) -> bool:

@@ -58,13 +58,15 @@ class _Scope:
 
 def _same_branch(found: Issue, own: list[Issue]) -> bool:
     """Tell whether our own rules already speak of the element of an issue, of its parent or of a part of it."""
+    # The models keep the `_` of a primitive's extensions, which is no part of a FHIR path.
+    there = found.path.replace("._", ".")
     return any(
         issue.severity == "error"
         and (
-            _within(issue.path, found.path)
-            or _within(found.path, issue.path)
+            _within(issue.path.replace("._", "."), there)
+            or _within(there, issue.path.replace("._", "."))
             # The models tell a double choice at the parent.
-            or (issue.path.endswith("[x]") and issue.path.rpartition(".")[0] == found.path)
+            or (issue.path.endswith("[x]") and issue.path.rpartition(".")[0] == there)
         )
         for issue in own
     )
