@@ -1,0 +1,144 @@
+"""Connections: what the operator configured, whether it may write, and who holds its lease.
+
+One worker owns a connection at a time. Each new holder gets the next fencing number; a transaction that checks it can't
+be overtaken by a holder who lost the lease without noticing (design 6).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from fhirgoals.errors import Refused
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.store import schema
+from fhirgoals.store.marks import Dirty
+from fhirgoals.store.statements import insert
+
+State = Literal["observe", "armed", "paused"]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A connection to an EHR. `observe` reads and previews, `armed` also writes, `paused` does not write any more."""
+
+    name: str
+    config: Resource
+    state: State
+    state_by: str
+    state_reason: str | None
+    state_at: datetime
+    added_at: datetime
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who holds a connection, until when; `fence` grows with each holder."""
+
+    holder: str | None
+    fence: int
+    expires_at: datetime
+
+
+class Connections:
+    """The connections of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, name: str, config: Resource, *, at: datetime, by: str) -> None:
+        """Add a connection in the state `observe`, with every plan dirty. Raises `Refused` where the name is taken."""
+        if self.get(name):
+            raise Refused(f"connection {name} is there already: give the new one another name")
+        table = schema.connections
+        row = {"name": name, "config": config, "state": "observe", "state_by": by, "state_at": at, "added_at": at}
+        self._connection.execute(sa.insert(table).values(row))
+        plans = self._connection.scalars(sa.select(schema.plans.c.plan_id)).all()
+        Dirty(self._connection).mark_all(plans, name, why="added", at=at)
+
+    def get(self, name: str) -> Connection | None:
+        """Return the connection, or `None`."""
+        table = schema.connections
+        row = self._connection.execute(sa.select(table).where(table.c.name == name)).one_or_none()
+        return _connection(row) if row else None
+
+    def list(self) -> tuple[Connection, ...]:
+        """Return all connections by name."""
+        table = schema.connections
+        return tuple(_connection(row) for row in self._connection.execute(sa.select(table).order_by(table.c.name)))
+
+    def set_state(self, name: str, state: State, *, by: str, reason: str | None, at: datetime) -> None:
+        """Arm, pause or put back to observing. Raises `Refused` where there is no such connection."""
+        self._update(name, state=state, state_by=by, state_reason=reason, state_at=at)
+
+    def update_config(self, name: str, config: Resource) -> None:
+        """Replace the configuration. Raises `Refused` where there is no such connection."""
+        self._update(name, config=config)
+
+    def acquire(self, name: str, owner: str, ttl_s: float, now: datetime) -> int | None:
+        """Take the lease for `ttl_s` seconds; return its fence, or `None` while somebody else holds it.
+
+        `owner` is unique per process. Raises `Refused` where there is no such connection.
+        """
+        if not self.get(name):
+            raise Refused(f"there is no connection {name}: `fhirgoals ehr list` names them")
+        table = schema.leases
+        statement = insert(self._connection, table).values(
+            connection=name, holder=owner, fence=1, expires_at=now + timedelta(seconds=ttl_s)
+        )
+        free = table.c.holder.is_(None) | (table.c.holder == owner) | (table.c.expires_at <= now)
+        taken = statement.on_conflict_do_update(
+            index_elements=[table.c.connection],
+            set_={
+                "holder": statement.excluded.holder,
+                "expires_at": statement.excluded.expires_at,
+                "fence": table.c.fence + 1,
+            },
+            where=free,
+        ).returning(table.c.fence)
+        return self._connection.execute(taken).scalar_one_or_none()
+
+    def renew(self, name: str, fence: int, ttl_s: float, now: datetime) -> bool:
+        """Hold the lease on for `ttl_s` seconds from now; return whether it was still ours."""
+        return self._set_lease(name, fence, expires_at=now + timedelta(seconds=ttl_s))
+
+    def release(self, name: str, fence: int) -> bool:
+        """Give the lease back; return whether it was still ours."""
+        return self._set_lease(name, fence, holder=None)
+
+    def lease(self, name: str) -> Lease | None:
+        """Return the lease, or `None` where nobody ever held one."""
+        table = schema.leases
+        row = self._connection.execute(sa.select(table).where(table.c.connection == name)).one_or_none()
+        return Lease(row.holder, row.fence, row.expires_at) if row else None
+
+    def check_fence(self, name: str, fence: int) -> None:
+        """Raise `Refused` unless the lease is still the one of this fence; until commit nobody can take it.
+
+        A lease that ran out and that nobody took since is still good.
+        """
+        table = schema.leases
+        held = self._connection.scalar(
+            sa.select(table.c.fence)
+            .where(table.c.connection == name, table.c.fence == fence, table.c.holder.is_not(None))
+            .with_for_update()
+        )
+        if held is None:
+            raise Refused(f"connection {name} is now worked by another process; nothing was written: stop here")
+
+    def _set_lease(self, name: str, fence: int, **values: Any) -> bool:
+        table = schema.leases
+        ours = (table.c.connection == name) & (table.c.fence == fence) & table.c.holder.is_not(None)
+        return self._connection.execute(sa.update(table).where(ours).values(**values)).rowcount > 0
+
+    def _update(self, name: str, **values: Any) -> None:
+        table = schema.connections
+        if self._connection.execute(sa.update(table).where(table.c.name == name).values(**values)).rowcount == 0:
+            raise Refused(f"there is no connection {name}: `fhirgoals ehr list` names them")
+
+
+def _connection(row: sa.Row[Any]) -> Connection:
+    return Connection(**row._mapping)

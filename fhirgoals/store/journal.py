@@ -1,0 +1,159 @@
+"""What was done: the append-only audit, the ledger of what was not deliverable, and the runs with their counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+
+from fhirgoals.domain.units import Unit
+from fhirgoals.errors import Bug
+from fhirgoals.fhir.exact_json import Resource, Tree
+from fhirgoals.store import schema
+from fhirgoals.store.statements import insert
+
+Word: TypeAlias = str | int | bool | None
+Detail: TypeAlias = Mapping[str, "Word | Sequence[Word]"]
+"""Ids, counts and names of fields; never content."""
+
+# Ids, codes, unit names, references, hashes, instants: no blank, so no prose.
+_WORD = re.compile(r"[\w.:/|#>+\-]{0,200}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One line of the audit."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    connection: str | None
+    plan_id: str | None
+    detail: Resource
+
+
+@dataclass(frozen=True)
+class Undelivered:
+    """A revision of a unit that the connection may not see or can't take; `why` is a code."""
+
+    connection: str
+    plan_id: str
+    unit: Unit
+    rev: int
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run; `outcome` is `None` while it goes on, or where its process died."""
+
+    id: str
+    connection: str | None
+    kind: str
+    by: str
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: str | None
+    counts: Tree
+
+
+class Audit:
+    """The audit of one transaction. There is no way to change or remove a line, and the database refuses both."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def write(
+        self,
+        *,
+        at: datetime,
+        actor: str,
+        action: str,
+        connection: str | None = None,
+        plan_id: str | None = None,
+        detail: Detail | None = None,
+    ) -> None:
+        """Write one line. Raises `Bug` where `detail` holds anything but ids, counts and names of fields."""
+        for name, value in (detail or {}).items():
+            for word in value if isinstance(value, list | tuple) else [value]:
+                if not (word is None or isinstance(word, int) or (isinstance(word, str) and _WORD.fullmatch(word))):
+                    raise Bug(f"audit detail {name} of {action} is no id, count or field name; nothing was written")
+        self._connection.execute(
+            sa.insert(schema.audit).values(
+                at=at, actor=actor, action=action, connection=connection, plan_id=plan_id, detail=dict(detail or {})
+            )
+        )
+
+    def list(self, *, connection: str | None = None, plan_id: str | None = None) -> tuple[AuditRow, ...]:
+        """Return the lines, the oldest first; of one connection and one plan where given."""
+        table = schema.audit
+        wanted = sa.select(table).order_by(table.c.id)
+        if connection is not None:
+            wanted = wanted.where(table.c.connection == connection)
+        if plan_id is not None:
+            wanted = wanted.where(table.c.plan_id == plan_id)
+        return tuple(AuditRow(**row._mapping) for row in self._connection.execute(wanted))
+
+
+class Ledger:
+    """The ledger of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def note(self, connection: str, plan_id: str, unit: tuple[str, str], rev: int, *, why: str, at: datetime) -> bool:
+        """Note that this revision of the unit was not deliverable; return whether that is new."""
+        owner, name = unit
+        row = {"connection": connection, "plan_id": plan_id, "owner": owner, "unit": name, "rev": rev}
+        statement = insert(self._connection, schema.ledger).values({**row, "why": why, "at": at})
+        return self._connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
+
+    def list(self, connection: str | None = None, plan_id: str | None = None) -> tuple[Undelivered, ...]:
+        """Return the rows, by connection, plan, unit and revision; of one connection and one plan where given."""
+        table = schema.ledger
+        wanted = sa.select(table).order_by(*table.primary_key)
+        if connection is not None:
+            wanted = wanted.where(table.c.connection == connection)
+        if plan_id is not None:
+            wanted = wanted.where(table.c.plan_id == plan_id)
+        return tuple(
+            Undelivered(row.connection, row.plan_id, Unit(row.owner, row.unit), row.rev, row.why, row.at)
+            for row in self._connection.execute(wanted)
+        )
+
+
+class Runs:
+    """The runs of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def start(self, run_id: str, *, kind: str, by: str, at: datetime, connection: str | None = None) -> None:
+        """Write down that a run begins."""
+        row = {"id": run_id, "connection": connection, "kind": kind, "by": by, "started_at": at}
+        self._connection.execute(sa.insert(schema.runs).values(row))
+
+    def finish(self, run_id: str, *, outcome: str, counts: Mapping[str, int], at: datetime) -> None:
+        """Write down how it ended. Raises `Bug` where it did not begin or has ended."""
+        table = schema.runs
+        done = self._connection.execute(
+            sa.update(table)
+            .where(table.c.id == run_id, table.c.finished_at.is_(None))
+            .values(finished_at=at, outcome=outcome, counts=dict(counts))
+        )
+        if done.rowcount == 0:
+            raise Bug(f"run {run_id} did not begin, or has ended already")
+
+    def list(self, connection: str | None = None, *, limit: int = 50) -> tuple[Run, ...]:
+        """Return the last runs, the newest first; of one connection where given."""
+        table = schema.runs
+        wanted: sa.Select[Any] = sa.select(table).order_by(table.c.started_at.desc(), table.c.id).limit(limit)
+        if connection is not None:
+            wanted = wanted.where(table.c.connection == connection)
+        return tuple(Run(**row._mapping) for row in self._connection.execute(wanted))

@@ -1,0 +1,153 @@
+"""Links and bases: which resource stands for what of ours, and both sides' values at each unit's last agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from fhirgoals.domain.units import Unit
+from fhirgoals.errors import Refused
+from fhirgoals.store import schema
+from fhirgoals.store.statements import upsert
+
+LinkKind = Literal["Goal", "CarePlan"]
+LinkState = Literal["ok", "held", "gone", "void", "withheld"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One resource of a connection and the goal or plan it stands for.
+
+    `local_id` is the goal's id, or the plan's for its CarePlan. `raw` is the resource as last read, as exact JSON text.
+    `resource_id` is `None` while nothing is known to be there.
+    """
+
+    connection: str
+    kind: LinkKind
+    local_id: str
+    plan_id: str
+    resource_id: str | None = None
+    etag: str | None = None
+    version: str | None = None
+    raw: str | None = None
+    raw_hash: str | None = None
+    mapper_version: str | None = None
+    state: LinkState = "ok"
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both sides' values of a unit when they last agreed; `None` = not there. `rev` is our revision then."""
+
+    ours: Any
+    theirs: Any
+    rev: int
+
+
+class Links:
+    """The links of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def get(self, connection: str, kind: LinkKind, local_id: str) -> Link | None:
+        """Return the link, or `None`."""
+        return self._one(*_key(connection, kind, local_id))
+
+    def put(self, link: Link) -> None:
+        """Write the link. Raises `Refused` where its resource stands for something else of ours."""
+        if link.resource_id is not None:
+            other = self.by_resource(link.connection, link.kind, link.resource_id)
+            if other and other.local_id != link.local_id:
+                raise Refused(
+                    f"{link.connection}: {link.kind}/{link.resource_id} is linked to {other.local_id} already and can't"
+                    f" also stand for {link.local_id}"
+                )
+        upsert(self._connection, schema.links, [asdict(link)])
+
+    def for_plan(self, connection: str, plan_id: str) -> tuple[Link, ...]:
+        """Return all links of the plan at the connection, by kind and id."""
+        table = schema.links
+        rows = self._connection.execute(
+            sa.select(table)
+            .where(table.c.connection == connection, table.c.plan_id == plan_id)
+            .order_by(table.c.kind, table.c.local_id)
+        )
+        return tuple(_link(row) for row in rows)
+
+    def by_resource(self, connection: str, kind: LinkKind, resource_id: str) -> Link | None:
+        """Return the link of a resource, or `None`."""
+        table = schema.links.c
+        return self._one(table.connection == connection, table.kind == kind, table.resource_id == resource_id)
+
+    def delete(self, connection: str, kind: LinkKind, local_id: str) -> bool:
+        """Forget the link; return whether there was one."""
+        gone = self._connection.execute(sa.delete(schema.links).where(*_key(connection, kind, local_id)))
+        return gone.rowcount > 0
+
+    def _one(self, *where: sa.ColumnElement[bool]) -> Link | None:
+        row = self._connection.execute(sa.select(schema.links).where(*where)).one_or_none()
+        return _link(row) if row else None
+
+
+class Bases:
+    """The bases of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def for_plan(self, connection: str, plan_id: str) -> dict[Unit, Pair]:
+        """Return the pair of every unit that was ever agreed."""
+        table = schema.bases
+        rows = self._connection.execute(
+            sa.select(table).where(table.c.connection == connection, table.c.plan_id == plan_id)
+        )
+        return {Unit(row.owner, row.unit): Pair(row.ours, row.theirs, row.rev) for row in rows}
+
+    def settle(self, connection: str, plan_id: str, pairs: Mapping[tuple[str, str], Pair]) -> None:
+        """Move the pairs of these units; all others stay."""
+        upsert(
+            self._connection,
+            schema.bases,
+            [
+                {
+                    "connection": connection,
+                    "plan_id": plan_id,
+                    "owner": owner,
+                    "unit": unit,
+                    "ours": pair.ours,
+                    "theirs": pair.theirs,
+                    "rev": pair.rev,
+                }
+                for (owner, unit), pair in pairs.items()
+            ],
+        )
+
+    def drop(self, connection: str, plan_id: str, units: Iterable[tuple[str, str]]) -> None:
+        """Forget the pairs of these units."""
+        table = schema.bases
+        gone = [{"o": owner, "u": unit} for owner, unit in units]
+        if gone:
+            self._connection.execute(
+                sa.delete(table).where(
+                    table.c.connection == connection,
+                    table.c.plan_id == plan_id,
+                    table.c.owner == sa.bindparam("o"),
+                    table.c.unit == sa.bindparam("u"),
+                ),
+                gone,
+            )
+
+
+def _key(connection: str, kind: LinkKind, local_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+    table = schema.links.c
+    return table.connection == connection, table.kind == kind, table.local_id == local_id
+
+
+def _link(row: sa.Row[Any]) -> Link:
+    return Link(**row._mapping)

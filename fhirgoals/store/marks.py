@@ -1,0 +1,153 @@
+"""What to look at next: dirty marks per (plan, connection), and how far changes were read from each connection.
+
+A mark only says "look here" (design 5): what is to be done is decided from the state of both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.store import schema
+from fhirgoals.store.statements import insert
+
+UpTo = Mapping[str, int]
+"""How many marks of each kind were taken; give it back to `clear` as it is."""
+
+
+@dataclass(frozen=True)
+class DirtyPlan:
+    """A plan to look at; `why` are the kinds of marks on it, `since` is the oldest."""
+
+    plan_id: str
+    connection: str
+    since: datetime
+    why: tuple[str, ...]
+    upto: UpTo
+
+
+class Dirty:
+    """The dirty marks of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def mark(
+        self, plan_id: str, connection: str, *, why: str, at: datetime, not_before: datetime | None = None
+    ) -> None:
+        """Mark the plan for the connection, not to be taken before `not_before` (`None` = now).
+
+        Marks of different `why` stand side by side; one of the same `why` takes the place of the one before.
+        """
+        self._mark([_row(plan_id, connection, why, at, not_before)])
+
+    def mark_all(self, plan_ids: Iterable[str], connection: str, *, why: str, at: datetime) -> None:
+        """Mark many plans for one connection."""
+        self._mark([_row(plan_id, connection, why, at, None) for plan_id in plan_ids])
+
+    def mark_everywhere(
+        self, plan_ids: Sequence[str], *, why: str, at: datetime, not_before: Mapping[str, datetime]
+    ) -> None:
+        """Mark plans for every connection; `not_before` per connection."""
+        names = self._connection.scalars(sa.select(schema.connections.c.name)).all()
+        self._mark([_row(plan_id, name, why, at, not_before.get(name)) for plan_id in plan_ids for name in names])
+
+    def take(self, connection: str, now: datetime) -> tuple[DirtyPlan, ...]:
+        """Return the plans that are due for the connection, the longest waiting first; the marks stay until `clear`."""
+        table = schema.dirty
+        due = table.c.not_before.is_(None) | (table.c.not_before <= now)
+        rows = self._connection.execute(
+            sa.select(table)
+            .where(table.c.connection == connection, table.c.marks > table.c.done, due)
+            .order_by(table.c.since, table.c.plan_id, table.c.why)
+        )
+        plans: dict[str, list[sa.Row[Any]]] = {}
+        for row in rows:
+            plans.setdefault(row.plan_id, []).append(row)
+        return tuple(
+            DirtyPlan(
+                plan_id,
+                connection,
+                since=marks[0].since,
+                why=tuple(row.why for row in marks),
+                upto={row.why: row.marks for row in marks},
+            )
+            for plan_id, marks in plans.items()
+        )
+
+    def waiting(self, connection: str) -> int:
+        """Return how many plans are marked for the connection, due or not."""
+        table = schema.dirty
+        counted = sa.select(sa.func.count(table.c.plan_id.distinct()))
+        marked = (table.c.connection == connection) & (table.c.marks > table.c.done)
+        return self._connection.scalar(counted.where(marked)) or 0
+
+    def clear(self, plan_id: str, connection: str, upto: UpTo) -> None:
+        """Clear the marks that were taken; one set since then stays."""
+        table = schema.dirty
+        for why, marks in upto.items():
+            self._connection.execute(
+                sa.update(table)
+                .where(
+                    table.c.connection == connection,
+                    table.c.plan_id == plan_id,
+                    table.c.why == why,
+                    table.c.done < marks,
+                )
+                .values(done=marks)
+            )
+
+    def _mark(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        if not rows:
+            return
+        table = schema.dirty
+        statement = insert(self._connection, table)
+        new = statement.excluded
+        self._connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=list(table.primary_key),
+                set_={
+                    "marks": table.c.marks + 1,
+                    "since": sa.case((table.c.marks > table.c.done, table.c.since), else_=new.since),
+                    "not_before": new.not_before,
+                },
+            ),
+            rows,
+        )
+
+
+class Cursors:
+    """How far changes were read, per connection and scope."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def get(self, connection: str, scope: str) -> Tree:
+        """Return the cursor, or `None`."""
+        table = schema.cursors
+        here = (table.c.connection == connection) & (table.c.scope == scope)
+        return self._connection.scalar(sa.select(table.c.value).where(here))
+
+    def set(self, connection: str, scope: str, value: Tree, at: datetime) -> None:
+        """Move the cursor; in the same transaction as the marks of what was read (design 5.12)."""
+        table = schema.cursors
+        statement = insert(self._connection, table).values(connection=connection, scope=scope, value=value, at=at)
+        moved = {"value": statement.excluded.value, "at": statement.excluded.at}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=moved))
+
+
+def _row(plan_id: str, connection: str, why: str, at: datetime, not_before: datetime | None) -> dict[str, Any]:
+    return {
+        "plan_id": plan_id,
+        "connection": connection,
+        "why": why,
+        "marks": 1,
+        "done": 0,
+        "since": at,
+        "not_before": not_before,
+    }

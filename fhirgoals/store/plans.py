@@ -1,0 +1,226 @@
+"""Plans with every revision: the current document, what each revision touched, and the last revision of each unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from fhirgoals.domain.records import Plan, Stamp
+from fhirgoals.domain.units import Unit
+from fhirgoals.errors import Bug, Outdated, Refused
+from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.store import schema
+from fhirgoals.store.marks import Dirty
+from fhirgoals.store.people import People
+from fhirgoals.store.statements import upsert
+
+Touched = Mapping[tuple[str, str], tuple[Any, Any]]
+"""Per (owner, unit) the old and the new value, JSON trees; `None` = not there."""
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder = msgspec.json.Decoder(Plan, float_hook=Decimal)
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """A plan as it stands in the store; `rev` counts saved edits from 1 and is not `plan.revision`."""
+
+    plan: Plan
+    rev: int
+    stamp: Stamp
+
+
+@dataclass(frozen=True)
+class UnitRev:
+    """The last revision that touched a merge unit; `origin` is the connection whose edit it was, if any."""
+
+    rev: int
+    at: datetime
+    by: str
+    origin: str | None
+
+
+@dataclass(frozen=True)
+class SavedRevision:
+    """One saved edit, without its document."""
+
+    rev: int
+    at: datetime
+    by: str
+    reason: str
+    origin: str | None
+    summary: str | None
+    touched: dict[Unit, tuple[Tree, Tree]]
+
+
+class Plans:
+    """The plans of one transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def get(self, plan_id: str) -> StoredPlan | None:
+        """Return the plan as it stands, or `None`."""
+        row = self._connection.execute(_current().where(schema.plans.c.plan_id == plan_id)).one_or_none()
+        return _stored(row) if row else None
+
+    def list(self) -> tuple[StoredPlan, ...]:
+        """Return all plans by id."""
+        return tuple(_stored(row) for row in self._connection.execute(_current().order_by(schema.plans.c.plan_id)))
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all plans."""
+        ids = sa.select(schema.plans.c.plan_id).order_by(schema.plans.c.plan_id)
+        return tuple(self._connection.scalars(ids))
+
+    def plan_of(self, goal_id: str) -> str | None:
+        """Return the id of the plan that has or had the goal, or `None`."""
+        table = schema.goal_ids
+        return self._connection.scalar(sa.select(table.c.plan_id).where(table.c.goal_id == goal_id))
+
+    def save(
+        self,
+        plan: Plan,
+        *,
+        expect: int | None,
+        by: str,
+        reason: str,
+        at: datetime,
+        touched: Touched,
+        origin: str | None = None,
+        summary: str | None = None,
+        not_before: Mapping[str, datetime] | None = None,
+    ) -> int:
+        """Save the plan as its next revision and mark it dirty for every connection; return the revision.
+
+        `expect` is the revision that was read, `None` for a new plan. `origin` is the connection whose edit this is.
+        `not_before` holds a mark of this edit back until then, per connection (release, design 5.9).
+        Raises `Outdated` where the plan moved since or is there already, `Refused` where an id means something else.
+        """
+        document = _document(plan)
+        before = self.get(plan.id)
+        rev = self._advance(plan, before, expect, by, at)
+        self._connection.execute(
+            sa.insert(schema.plan_revisions).values(
+                plan_id=plan.id,
+                rev=rev,
+                at=at,
+                by=by,
+                reason=reason,
+                origin=origin,
+                summary=summary,
+                touched=[[owner, unit, old, new] for (owner, unit), (old, new) in touched.items()],
+                document=document,
+            )
+        )
+        upsert(
+            self._connection,
+            schema.unit_revisions,
+            [
+                {"plan_id": plan.id, "owner": owner, "unit": unit, "rev": rev, "at": at, "by": by, "origin": origin}
+                for owner, unit in touched
+            ],
+        )
+        self._take_goal_ids(plan, rev)
+        People(self._connection).upsert(plan, before=before.plan if before else None, by=by, at=at)
+        Dirty(self._connection).mark_everywhere([plan.id], why="edit", at=at, not_before=not_before or {})
+        return rev
+
+    def unit_revs(self, plan_id: str) -> dict[Unit, UnitRev]:
+        """Return the last revision that touched each unit of the plan; a unit never touched is not in it."""
+        table = schema.unit_revisions
+        rows = self._connection.execute(sa.select(table).where(table.c.plan_id == plan_id))
+        return {Unit(row.owner, row.unit): UnitRev(row.rev, row.at, row.by, row.origin) for row in rows}
+
+    def revisions(self, plan_id: str) -> tuple[SavedRevision, ...]:
+        """Return every saved edit of the plan, the oldest first."""
+        table = schema.plan_revisions
+        columns = (table.c.rev, table.c.at, table.c.by, table.c.reason, table.c.origin, table.c.summary)
+        wanted = sa.select(*columns, table.c.touched).where(table.c.plan_id == plan_id).order_by(table.c.rev)
+        return tuple(
+            SavedRevision(
+                row.rev,
+                row.at,
+                row.by,
+                row.reason,
+                row.origin,
+                row.summary,
+                {Unit(owner, unit): (old, new) for owner, unit, old, new in row.touched},
+            )
+            for row in self._connection.execute(wanted)
+        )
+
+    def at_revision(self, plan_id: str, rev: int) -> Plan | None:
+        """Return the plan as it was saved at that revision, or `None`."""
+        table = schema.plan_revisions
+        wanted = sa.select(table.c.document).where(table.c.plan_id == plan_id, table.c.rev == rev)
+        document = self._connection.scalar(wanted)
+        return None if document is None else _decoder.decode(document)
+
+    def _advance(self, plan: Plan, before: StoredPlan | None, expect: int | None, by: str, at: datetime) -> int:
+        table = schema.plans
+        if expect is None:
+            if before:
+                raise Outdated(
+                    f"plan {plan.id} is in the store already (revision {before.rev}): read it, then change it"
+                )
+            row = {"created_at": at, "created_by": by, "updated_at": at, "updated_by": by}
+            self._connection.execute(sa.insert(table).values(plan_id=plan.id, kind=plan.kind, rev=1, **row))
+            return 1
+        moved = self._connection.execute(
+            sa.update(table)
+            .where(table.c.plan_id == plan.id, table.c.rev == expect)
+            .values(rev=expect + 1, kind=plan.kind, updated_at=at, updated_by=by)
+        )
+        if moved.rowcount == 0:
+            stands = f"stands at revision {before.rev}" if before else "is not in the store"
+            raise Outdated(f"plan {plan.id} {stands}, not at {expect} as was read: read it again")
+        return expect + 1
+
+    def _take_goal_ids(self, plan: Plan, rev: int) -> None:
+        table = schema.goal_ids
+        known = set(self._connection.scalars(sa.select(table.c.goal_id).where(table.c.plan_id == plan.id)))
+        fresh = sorted({goal.id for goal in plan.goals} - known)
+        if not fresh:
+            return
+        taken = self._connection.execute(
+            sa.select(table.c.goal_id, table.c.plan_id).where(table.c.goal_id.in_(fresh)).order_by(table.c.goal_id)
+        ).first()
+        if taken:
+            raise Refused(
+                f"goal {taken.goal_id} of plan {plan.id}: plan {taken.plan_id} uses or used that id, and a goal's id"
+                " means one goal in the whole store: give it another id"
+            )
+        self._connection.execute(
+            sa.insert(table), [{"goal_id": goal_id, "plan_id": plan.id, "first_rev": rev} for goal_id in fresh]
+        )
+
+
+def _current() -> sa.Select[Any]:
+    plans, revisions = schema.plans, schema.plan_revisions
+    joined = (plans.c.plan_id == revisions.c.plan_id) & (plans.c.rev == revisions.c.rev)
+    return sa.select(plans, revisions.c.document).join(revisions, joined)
+
+
+def _stored(row: sa.Row[Any]) -> StoredPlan:
+    stamp = Stamp(
+        created_at=row.created_at, created_by=row.created_by, updated_at=row.updated_at, updated_by=row.updated_by
+    )
+    return StoredPlan(_decoder.decode(row.document), row.rev, stamp)
+
+
+def _document(plan: Plan) -> str:
+    """Return the plan as JSON text; raises `Bug` where it would not come back as it is, to the digit."""
+    try:
+        text = _encoder.encode(plan)
+        if _encoder.encode(_decoder.decode(text)) == text:
+            return text.decode()
+    except (msgspec.MsgspecError, UnicodeError):
+        pass
+    raise Bug(f"plan {plan.id} holds a value that the store can't give back as it is; nothing was written")

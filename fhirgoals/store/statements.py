@@ -1,0 +1,27 @@
+"""The one statement that SQLAlchemy Core writes differently for each database: insert, or update what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+Values = Mapping[str, Any]
+"""Column values; raw by nature, since each column has a type of its own."""
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert that knows `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Values], *, keep: Collection[str] = ()) -> None:
+    """Insert the rows, or set all columns but the key and `keep` where the primary key is there already."""
+    if not rows:
+        return
+    statement = insert(connection, table)
+    key = {column.name for column in table.primary_key}
+    changes = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in keep}
+    connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes), rows)
