@@ -156,7 +156,11 @@ def follow(page_url: str, link: str) -> str | None:
         return None
     try:
         target = urljoin(page_url, link)
+        parts = urlsplit(link)
     except ValueError:
+        return None
+    if parts.scheme and not parts.netloc:
+        # `http:///host/x`: readers differ on what its host is.
         return None
     if origin_of(target) is None or origin_of(target) != origin_of(page_url):
         return None
