@@ -8,8 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from fhirgoals.fhir import terminology as t
+from fhirgoals.fhir.definitions import EXTENSIONS, ExtensionRow
 from fhirgoals.fhir.exact_json import Tree
-from fhirgoals.fhir.issues import Issue, error, warning
+from fhirgoals.fhir.issues import Issue, error, warning, without_indexes
 from fhirgoals.fhir.references import pointed
 
 Node = Mapping[str, Tree]
@@ -40,6 +41,7 @@ _TAG = re.compile(r"<\s*/?\s*([A-Za-z][\w:\-]*)([^>]*)>")
 _HANDLER = re.compile(r"\son[a-z]+\s*=", re.IGNORECASE)
 _ROOT = re.compile(r"<div\b[^>]*\bxmlns\s*=\s*[\"']http://www\.w3\.org/1999/xhtml[\"']")
 _CROSS_VERSION = re.compile(r"http://hl7\.org/fhir/\d+\.\d+/StructureDefinition/extension-.*")
+_OWN = {t.ext(row.slug): row for row in EXTENSIONS}
 _PERTAINS = t.hl7_ext("resource-pertainsToGoal")
 
 
@@ -100,14 +102,26 @@ def _extension(node: Node, path: str) -> Iterator[Issue]:
         yield from _relationship(node, path)
     elif url == t.GOAL_ACCEPTANCE:
         yield from _acceptance(node, path)
-    elif url == t.TARGET_SUSTAIN_EXT:
-        yield from _sustain(node, path)
+    elif url in _OWN:
+        yield from _own_extension(node, _OWN[url], path)
     elif url == _PERTAINS and path.count(".") > 1:
         yield error("EXT-04", path, "may stand on the root of a resource only")
     elif _CROSS_VERSION.fullmatch(url):
         yield error("CONV-07", path, "is an extension of another FHIR version, which validators refuse")
-    elif url in t.EXTENSION_VALUE and len(values) == 1 and values[0] != t.EXTENSION_VALUE[url]:
-        yield error("SHAPE-EXTENSION", path, f"must have {t.EXTENSION_VALUE[url]}")
+
+
+def _own_extension(node: Node, row: ExtensionRow, path: str) -> Iterator[Issue]:
+    if without_indexes(path).rpartition(".")[0] != row.context:
+        yield error("SHAPE-EXTENSION", path, f"may stand on {row.context} only")
+    if row.parts:
+        yield from _sustain(node, path)
+        return
+    expected = t.EXTENSION_VALUE[t.ext(row.slug)]
+    values = [name for name in node if name.startswith("value")]
+    if len(values) == 1 and values != [expected]:
+        yield error("SHAPE-EXTENSION", path, f"must have {expected}")
+    elif row.codes is not None and expected in node and node[expected] not in row.codes.internal:
+        yield error("SHAPE-EXTENSION", f"{path}.{expected}", "is no code of the list of this extension")
 
 
 def parts(node: Node) -> dict[str, list[Node]]:

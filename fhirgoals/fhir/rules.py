@@ -168,6 +168,9 @@ def _primitives(node: Mapping[str, Tree], name: str, element: Element, path: str
             yield from _walk(beside, "Element", path, scope)
         if name in node:
             yield from _primitive(node[name], kind, element, path)
+        elif element.value_set:
+            # An extension in place of a code from a required list says why, but the code is still missing.
+            yield error(element.rule or "SHAPE-CODE", path, "has no code, only an extension in place of it")
         return
     values = node.get(name)
     if name in node and (not isinstance(values, list) or not values):

@@ -275,6 +275,18 @@ GOAL_PROBES: tuple[Probe, ...] = (
         "extension[2]",
     ),
     _goal(
+        "our extension with an unknown code",
+        _set("extension", 2, "valueCode", to="bored"),
+        "SHAPE-EXTENSION",
+        "extension[2].valueCode",
+    ),
+    _goal(
+        "our extension at a wrong place",
+        _set("target", 0, "extension", to=[{"url": t.CLOSURE_REASON_EXT, "valueCode": "achieved"}]),
+        "SHAPE-EXTENSION",
+        "target[0].extension[0]",
+    ),
+    _goal(
         "sustain without count",
         _drop("target", 1, "extension", 0, "extension", 0),
         "SHAPE-EXTENSION",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from types import MappingProxyType
 from typing import Literal
 
 from fhirgoals.fhir import exact_json
@@ -84,19 +85,19 @@ CODE_SYSTEMS: tuple[tuple[t.CodeTable, str], ...] = (
     (t.CLOSURE_REASON, "Why a goal was closed."),
 )
 
+_ABOUT_MEASURES = "Measures that have no code elsewhere. A practice adds codes of its own, so this list is a fragment."
 
-def build() -> dict[str, Resource]:
-    """Return every definition by its file name."""
+
+def build(local_measures: Mapping[str, str] = MappingProxyType({})) -> dict[str, Resource]:
+    """Return every definition by its file name.
+
+    `local_measures` are the measure codes that an installation adds, with their words: a validator warns of a local
+    code that its CodeSystem lacks, so who hands definitions to one adds its own.
+    """
     built = [_extension(row) for row in EXTENSIONS]
     built += [_code_system(table.system, table.displays, about, "complete") for table, about in CODE_SYSTEMS]
-    built.append(
-        _code_system(
-            t.MEASURE_SYSTEM,
-            t.MEASURES,
-            "Measures that have no code elsewhere. A practice adds codes of its own, so this list is a fragment.",
-            "fragment",
-        )
-    )
+    measures = {**t.MEASURES, **local_measures}
+    built.append(_code_system(t.MEASURE_SYSTEM, measures, _ABOUT_MEASURES, "fragment"))
     built += [_value_set(row.codes) for row in EXTENSIONS if row.codes is not None]
     return {f"{definition['resourceType']}-{definition['id']}.json": definition for definition in built}
 
