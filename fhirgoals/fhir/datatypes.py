@@ -120,7 +120,7 @@ def _own_extension(node: Node, row: ExtensionRow, path: str) -> Iterator[Issue]:
     values = [name for name in node if name.startswith("value")]
     if len(values) == 1 and values != [expected]:
         yield error("SHAPE-EXTENSION", path, f"must have {expected}")
-    elif row.codes is not None and expected in node and node[expected] not in row.codes.internal:
+    elif row.codes is not None and expected in node and not _is_code(node[expected], row.codes):
         yield error("SHAPE-EXTENSION", f"{path}.{expected}", "is no code of the list of this extension")
 
 
@@ -159,7 +159,7 @@ def _acceptance(node: Node, path: str) -> Iterator[Issue]:
     for name in ("status", "priority"):
         if len(found.get(name, [])) > 1:
             yield error("EXT-02", path, f"has {name} more than once")
-    if any(part.get("valueCode") not in t.ACCEPTANCE_STATUS.internal for part in found.get("status", [])):
+    if any(not _is_code(part.get("valueCode"), t.ACCEPTANCE_STATUS) for part in found.get("status", [])):
         yield error("EXT-02", path, "has a status other than agree, disagree or pending")
     if any("valueCodeableConcept" not in part for part in found.get("priority", [])):
         yield error("EXT-02", path, "must have its priority as valueCodeableConcept")
@@ -175,6 +175,10 @@ def _sustain(node: Node, path: str) -> Iterator[Issue]:
         yield error("SHAPE-EXTENSION", path, "must have valueInteger in each part")
     if found.keys() - set(t.SUSTAIN_PARTS.values()):
         yield error("SHAPE-EXTENSION", path, "has a part that is none of count, span-days and apart-days")
+
+
+def _is_code(value: Tree, table: t.CodeTable) -> bool:
+    return isinstance(value, str) and value in table.internal
 
 
 def _outside(reference: Node, allowed: frozenset[str]) -> bool:

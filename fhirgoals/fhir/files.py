@@ -7,7 +7,6 @@ Nothing is judged here: `validate` does that.
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -116,7 +115,8 @@ def resources_in(tree: Tree, pointer: str = "") -> Iterator[tuple[str, Resource,
                 yield from resources_in(entry["resource"], f"{place}.resource")
     inners = tree.get("contained")
     for index, inner in enumerate(inners if isinstance(inners, list) else []):
-        if isinstance(inner, dict) and inner.get("resourceType") in TYPES:
+        # A tuple, since what stands there may be a list, which no set can be asked for.
+        if isinstance(inner, dict) and inner.get("resourceType") in tuple(TYPES):
             yield _join(pointer, f"contained[{index}]"), inner, tree
 
 
@@ -157,6 +157,8 @@ def _read(path: Path, limits: Limits, *, named: bool) -> Iterator[Met]:
             stream: BinaryIO = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]
             if suffix in _NDJSON:
                 yield from _lines(file, stream, limits)
+            elif path.stat().st_size > limits.file_bytes:
+                yield _too_large(file, limits)
             else:
                 yield from _whole(file, stream, limits, named=named)
     except (OSError, EOFError, zlib.error) as failed:
@@ -169,7 +171,7 @@ def _read(path: Path, limits: Limits, *, named: bool) -> Iterator[Met]:
 def _whole(file: str, stream: BinaryIO, limits: Limits, *, named: bool) -> Iterator[Met]:
     raw = _at_most(stream, limits.file_bytes)
     if raw is None:
-        yield Quarantined(file, "READ-SIZE", "", f"is larger than {limits.file_bytes:,} bytes: export it as NDJSON")
+        yield _too_large(file, limits)
         return
     tree = _parse(file, "", raw)
     if isinstance(tree, Quarantined):
@@ -180,15 +182,18 @@ def _whole(file: str, stream: BinaryIO, limits: Limits, *, named: bool) -> Itera
         yield from _found(file, "", tree.value)
 
 
+def _too_large(file: str, limits: Limits) -> Quarantined:
+    return Quarantined(file, "READ-SIZE", "", f"is larger than {limits.file_bytes:,} bytes: export it as NDJSON")
+
+
 def _lines(file: str, stream: BinaryIO, limits: Limits) -> Iterator[Met]:
-    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(stream)  # type: ignore[type-var]
     number = 0
-    while line := buffered.readline(limits.line_bytes + 1):
+    while line := stream.readline(limits.line_bytes + 1):
         number += 1
         pointer = f"line {number}"
         if len(line) > limits.line_bytes:
             while line and not line.endswith(b"\n"):
-                line = buffered.readline(limits.line_bytes)
+                line = stream.readline(limits.line_bytes)
             yield Quarantined(file, "READ-SIZE", pointer, f"is longer than {limits.line_bytes:,} bytes; no Goal is")
             continue
         if not line.strip():

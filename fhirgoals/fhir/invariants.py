@@ -140,7 +140,7 @@ def _us_core_careplan(plan: Resource) -> Iterator[Issue]:
             "UC-CP-03", "CarePlan.category", "lacks the category assess-plan that US Core up to 7.0.0 requires"
         )
     text = plan.get("text")
-    if isinstance(text, dict) and text.get("status") in {"extensions", "empty"}:
+    if isinstance(text, dict) and text.get("status") in ("extensions", "empty"):
         yield error("UC-CP-01", "CarePlan.text.status", "must be generated or additional in US Core")
 
 

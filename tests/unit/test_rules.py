@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import pytest
 from fhir.resources.R4B import annotation, identifier, quantity
 from fhir.resources.R4B import careplan as plan_models
 from fhir.resources.R4B import goal as goal_models
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhirgoals.fhir import exact_json
 from fhirgoals.fhir import terminology as t
 from fhirgoals.fhir.files import Found, iter_resources
 from fhirgoals.fhir.rules import issues
 from fhirgoals.fhir.shapes import PROPERTIES, R5_ONLY, SHAPES
+from fhirgoals.fhir.validate import Quarantine, Readable, check_read
 from tests.unit.fhir_probes import PROBES, Body, Probe, careplan, goal
 
 
@@ -84,6 +88,29 @@ def _planted(tree: Any, text: str) -> Any:
 def test_nothing_makes_the_rules_crash(tree: Body) -> None:
     """Whatever JSON stands where, the answer is a list of issues."""
     assert issues(tree)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.data())
+def test_any_json_anywhere_is_judged(data: st.DataObject) -> None:
+    """Any JSON in the place of any value of a good resource gives issues, never an exception, and no value in them."""
+    body = data.draw(st.sampled_from([goal, careplan]))()
+    here: Any = body
+    for _ in range(data.draw(st.integers(1, 8))):
+        key = data.draw(st.sampled_from(list(here) if isinstance(here, dict) else list(range(len(here)))))
+        if not isinstance(here[key], dict | list) or not here[key] or data.draw(st.booleans()):
+            here[key] = data.draw(_JSON)
+            break
+        here = here[key]
+    for issue in issues(body):
+        assert re.fullmatch(r"[A-Za-z_?][\w.?\[\]]*", issue.path), issue.path
+    assert isinstance(check_read(body), Readable | Quarantine)
 
 
 def test_deep_nesting_is_judged() -> None:
