@@ -107,6 +107,13 @@ def _hyphens(codes: Iterable[str]) -> Mapping[str, str]:
     return _frozen({code: code.replace("_", "-") for code in codes})
 
 
+def _hl7(system: str, codes: str, also_read: tuple[str, ...] = ()) -> CodeTable:
+    """Return the table of a published code system whose displays are its codes in title case."""
+    wire = _hyphens(codes.split())
+    displays = {code: code.replace("-", " ").title() for code in wire.values()}
+    return CodeTable(system, wire, _frozen(displays), also_read)
+
+
 def _own(slug: str, displays: Mapping[str, str]) -> CodeTable:
     """Return the table of a code system of ours from our codes and their displays."""
     wire = _hyphens(displays)
@@ -160,34 +167,9 @@ COMPARATORS: frozenset[str] = frozenset({"<", "<=", ">=", ">"})
 
 # --- HL7's code systems --------------------------------------------------------------------------------------------
 
-ACHIEVEMENT = CodeTable(
+ACHIEVEMENT = _hl7(
     "http://terminology.hl7.org/CodeSystem/goal-achievement",
-    _hyphens(
-        (
-            "in_progress",
-            "improving",
-            "worsening",
-            "no_change",
-            "achieved",
-            "sustaining",
-            "not_achieved",
-            "no_progress",
-            "not_attainable",
-        )
-    ),
-    _frozen(
-        {
-            "in-progress": "In Progress",
-            "improving": "Improving",
-            "worsening": "Worsening",
-            "no-change": "No Change",
-            "achieved": "Achieved",
-            "sustaining": "Sustaining",
-            "not-achieved": "Not Achieved",
-            "no-progress": "No Progress",
-            "not-attainable": "Not Attainable",
-        }
-    ),
+    "in_progress improving worsening no_change achieved sustaining not_achieved no_progress not_attainable",
 )
 
 PRIORITY = CodeTable(
@@ -197,52 +179,20 @@ PRIORITY = CodeTable(
 )
 """Goal.priority and the priority of goal-acceptance."""
 
-GOAL_DOMAIN = CodeTable(
+GOAL_DOMAIN = _hl7(
     "http://hl7.org/fhir/us/pco/CodeSystem/pco-goal-domains-temporary",
-    _hyphens(
-        (
-            "emotional-and-mental-health",
-            "improving-health-and-wellness",
-            "social-functioning",
-            "managing-conditions",
-            "access-to-services",
-        )
-    ),
-    _frozen(
-        {
-            "emotional-and-mental-health": "Emotional And Mental Health",
-            "improving-health-and-wellness": "Improving Health And Wellness",
-            "social-functioning": "Social Functioning",
-            "managing-conditions": "Managing Conditions",
-            "access-to-services": "Access To Services",
-        }
-    ),
+    "emotional-and-mental-health improving-health-and-wellness social-functioning managing-conditions "
+    "access-to-services",
     # The guide's name up to its 0.2.0 build of 2025-01-29, codes and displays the same.
     also_read=("http://hl7.org/fhir/us/pco/CodeSystem/pco-goal-domains",),
 )
 
-RELATION = CodeTable(
-    RELATION_R4_SYSTEM,
-    _hyphens(("predecessor", "successor", "replacement", "milestone", "other")),
-    _frozen(
-        {
-            "predecessor": "Predecessor",
-            "successor": "Successor",
-            "replacement": "Replacement",
-            "milestone": "Milestone",
-            "other": "Other",
-        }
-    ),
-    also_read=(RELATION_PACK_SYSTEM,),
+RELATION = _hl7(
+    RELATION_R4_SYSTEM, "predecessor successor replacement milestone other", also_read=(RELATION_PACK_SYSTEM,)
 )
 """Types of goal-relationship in R4. `milestone`: the target is a piece of this goal (parent to child)."""
 
-RELATION_PACK = CodeTable(
-    RELATION_PACK_SYSTEM,
-    _frozen({"part_of": "part-of"}),
-    _frozen({"part-of": "Part Of"}),
-    also_read=(RELATION_R4_SYSTEM,),
-)
+RELATION_PACK = _hl7(RELATION_PACK_SYSTEM, "part_of", also_read=(RELATION_R4_SYSTEM,))
 """The extension pack's own type. `part-of`: the target is the larger goal (child to parent)."""
 
 # --- Our own code systems ------------------------------------------------------------------------------------------
