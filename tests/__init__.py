@@ -1,0 +1,1 @@
+"""The tests; pieces that several of them use are imported as `tests.FOLDER.MODULE`."""
