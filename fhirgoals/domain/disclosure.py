@@ -81,6 +81,16 @@ class _Reader:
     send_session_rating: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What references of what goes may name."""
+
+    goals: frozenset[str]
+    problems: frozenset[str]
+    people: frozenset[str]
+    measures: Mapping[str, Measure]
+
+
 def disclose(
     plan: Plan,
     endpoint: str,
@@ -106,9 +116,11 @@ def disclose(
     reader = _Reader(endpoint, sensitivities, sent_before, send_proposed, send_session_rating)
     inherited = inherited_sensitivities(plan)
     withheld = withheld_ids(plan, endpoint)
+    # A goal whose every problem is withheld would tell of it.
+    silent = {goal for goal, problems in addressed_problems(plan).items() if problems and withheld.issuperset(problems)}
     kept: dict[str, Reason] = {}
     for goal in plan.goals:
-        reason_kept = _goal_gate(plan, goal, inherited[goal.id], withheld, reader)
+        reason_kept = _goal_gate(plan, goal, inherited[goal.id], withheld | silent, reader)
         if reason_kept is not None:
             kept[goal.id] = reason_kept
     if len(kept) == len(plan.goals):
@@ -137,10 +149,11 @@ def inherited_sensitivities(plan: Plan) -> dict[str, frozenset[str]]:
     """
     problems = {problem.id: problem.sensitivities for problem in plan.problems}
     measures = {measure.id: measure.sensitivities for measure in plan.measures}
+    addressed = addressed_problems(plan)
     found: dict[str, frozenset[str]] = {}
     for goal in plan.goals:
         labels: set[str] = set(goal.sensitivities)
-        for problem in addressed(plan, goal):
+        for problem in addressed[goal.id]:
             labels.update(problems.get(problem, ()))
         for target in goal.targets:
             labels.update(measures.get(target.measure or "", ()))
@@ -148,17 +161,24 @@ def inherited_sensitivities(plan: Plan) -> dict[str, frozenset[str]]:
     return found
 
 
-def addressed(plan: Plan, goal: Goal) -> tuple[str, ...]:
-    """Return the problems that a goal addresses, by itself or, where it names none, through its parents."""
-    by_id = {each.id: each for each in plan.goals}
-    seen: set[str] = set()
-    each: Goal | None = goal
-    while each is not None and each.id not in seen:
-        if each.addresses:
-            return each.addresses
-        seen.add(each.id)
-        each = by_id.get(each.parent or "")
-    return ()
+def addressed_problems(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return for each goal the problems that it addresses, by itself or, where it names none, through its parents."""
+    goals = {goal.id: goal for goal in plan.goals}
+    found: dict[str, tuple[str, ...]] = {}
+    for goal in plan.goals:
+        way: list[str] = []
+        each: Goal | None = goal
+        on_way: set[str] = set()
+        problems: tuple[str, ...] = ()
+        while each is not None and each.id not in on_way:
+            problems = each.addresses or found.get(each.id, ())
+            way.append(each.id)
+            on_way.add(each.id)
+            if problems or each.id in found:
+                break
+            each = goals.get(each.parent or "")
+        found.update(dict.fromkeys(way, problems))
+    return found
 
 
 def _consented(plan: Plan, endpoint: str, on: date) -> frozenset[str] | Reason:
@@ -206,8 +226,7 @@ def _plan_gate(
 def _goal_gate(
     plan: Plan, goal: Goal, labels: frozenset[str], withheld: frozenset[str], reader: _Reader
 ) -> Reason | None:
-    problems = addressed(plan, goal)
-    if goal.id in withheld or (problems and all(problem in withheld for problem in problems)):
+    if goal.id in withheld:
         return "withheld"
     # What was born at this EHR stands there already, in whatever state (design 5.6).
     there = goal.id in reader.sent_before or _born_at(goal.origin, reader.endpoint)
@@ -242,13 +261,14 @@ def _shown(
     plan: Plan, kept: frozenset[str], inherited: Mapping[str, frozenset[str]], withheld: frozenset[str], reader: _Reader
 ) -> Plan:
     """Take out of the plan what may not go, then empty what the table of fields does not let out."""
-    problems = {problem.id for problem in plan.problems if problem.id not in withheld}
-    goals = [
-        _shown_goal(plan, goal, kept, problems, inherited[goal.id], reader)
-        for goal in plan.goals
-        if goal.id not in kept
-    ]
-    interventions = tuple(_shown_interventions(plan, kept, inherited, reader))
+    base = _Base(
+        goals=frozenset(goal.id for goal in plan.goals) - kept,
+        problems=frozenset(problem.id for problem in plan.problems) - withheld,
+        people=frozenset(participant.id for participant in plan.participants),
+        measures={measure.id: measure for measure in plan.measures},
+    )
+    goals = [_shown_goal(goal, base, inherited[goal.id], reader) for goal in plan.goals if goal.id not in kept]
+    interventions = tuple(_shown_interventions(plan, base, inherited, reader))
     ended = plan.status in ("completed", "revoked")
     used_measures = {target.measure for goal in goals for target in goal.targets}
     used_problems = {problem for goal in goals for problem in goal.addresses}
@@ -270,32 +290,27 @@ def _shown(
 
 
 def _shown_interventions(
-    plan: Plan, kept: frozenset[str], inherited: Mapping[str, frozenset[str]], reader: _Reader
+    plan: Plan, base: _Base, inherited: Mapping[str, frozenset[str]], reader: _Reader
 ) -> list[Intervention]:
     """Those for at least one goal that goes, unless one of their goals is of a kind the consent does not cover."""
-    people = {participant.id for participant in plan.participants}
     found: list[Intervention] = []
     for each in plan.interventions:
-        goals = tuple(goal for goal in each.goals if goal in inherited and goal not in kept)
+        goals = tuple(goal for goal in each.goals if goal in base.goals)
         covered = all(inherited.get(goal, frozenset()) <= reader.sensitivities for goal in each.goals)
         if goals and covered:
-            found.append(replace(each, goals=goals, by=each.by if each.by in people else None))
+            found.append(replace(each, goals=goals, by=each.by if each.by in base.people else None))
     return found
 
 
-def _shown_goal(
-    plan: Plan, goal: Goal, kept: frozenset[str], problems: set[str], labels: frozenset[str], reader: _Reader
-) -> Goal:
-    known = {each.id for each in plan.goals} - kept
-    people = {participant.id for participant in plan.participants}
-    measures = {measure.id: measure for measure in plan.measures}
+def _shown_goal(goal: Goal, base: _Base, labels: frozenset[str], reader: _Reader) -> Goal:
+    known, people, measures = base.goals, base.people, base.measures
     order = sorted(labels, key=lambda label: _LABEL_ORDER.get(label, len(_LABEL_ORDER)))
     return replace(
         goal,
         parent=goal.parent if goal.parent in known else None,
         predecessors=tuple(each for each in goal.predecessors if each in known),
         replaced_by=goal.replaced_by if goal.replaced_by in known else None,
-        addresses=tuple(each for each in goal.addresses if each in problems),
+        addresses=tuple(each for each in goal.addresses if each in base.problems),
         sensitivities=tuple(order),
         client_words=goal.client_words if goal.share_words else None,
         expressed_by=goal.expressed_by if goal.expressed_by in people else None,
@@ -325,7 +340,7 @@ def _target_goes(target: Target, measures: Mapping[str, Measure], reader: _Reade
     return reader.send_session_rating or not rating
 
 
-def _shown_steps(goal: Goal, people: set[str], reader: _Reader) -> tuple[Step, ...]:
+def _shown_steps(goal: Goal, people: frozenset[str], reader: _Reader) -> tuple[Step, ...]:
     """The steps in order, numbered anew so that no gap shows."""
     there = _born_at(goal.origin, reader.endpoint)
     going = [
