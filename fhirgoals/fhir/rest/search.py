@@ -252,7 +252,8 @@ def _spans(parameter: SearchParameter, version: Version, body: Resource) -> Iter
 def _compares(prefix: Prefix, found: Span, wanted: Span) -> bool:
     """Compare spans as R4 3.1.1.5.3 does: `gt` means that part of the found span lies above the wanted one.
 
-    So `gt` with whole seconds passes over everything within that second, as on HAPI and Medplum.
+    So `gt` with whole seconds passes over everything within that second, as on HAPI and Medplum. `ge` and `le` take
+    any overlap with the wanted span, as HAPI does: a period that ends on a day is still `ge` that day.
     """
     inside = wanted.low <= found.low and found.high <= wanted.high
     match prefix:
@@ -265,8 +266,8 @@ def _compares(prefix: Prefix, found: Span, wanted: Span) -> bool:
         case "lt":
             return found.low < wanted.low
         case "ge":
-            return found.high > wanted.high or inside
+            return found.high > wanted.low
         case "le":
-            return found.low < wanted.low or inside
+            return found.low < wanted.high
         case _:
             assert_never(prefix)
