@@ -14,6 +14,7 @@ plan, ISO dates, `Decimal`); a unit that is not in the result is not there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
@@ -54,6 +55,18 @@ class Unit(NamedTuple):
         """The member's key in a keyed set (`n1` of `note:n1`, `s1` of `step:s1.text`), else the empty string."""
         head, _, member = self.name.partition(":")
         return member.rpartition(".")[0] if head == "step" else member
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The values of one unit when both sides last agreed, ours and theirs, and our revision then; `None` = not there.
+
+    They differ where the server holds less than it was given (it cuts, or drops extensions).
+    """
+
+    ours: Json
+    theirs: Json
+    rev: int
 
 
 CONTRIBUTORS = ("client", "primary_therapist", "clinical_supervisor", "prescriber")

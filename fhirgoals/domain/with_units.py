@@ -251,6 +251,8 @@ def _steps(plan: Plan, unit: Unit, value: Json) -> Plan:
             replace(step, status="entered_in_error") if step.id == unit.member else step for step in holder.steps
         )
         return _with_goal(plan, replace(holder, steps=void))
+    if holder is not None and value == {"goal": holder.id}:
+        return plan
     if value is None or holder is not None:
         raise CannotTake(unit)
     goal = plan.goal(value["goal"])

@@ -1,0 +1,446 @@
+"""Writes: our record, the bases, and the EHR, so that a crash at any await leaves what a later run can finish.
+
+    tx1   fence, revision and pause are checked; one intent per call: operation id, ETag, units, body
+    call  the last look (`may_send`) is taken immediately before each attempt
+    tx2   link, bases, intent cleared, audit
+
+An intent that is still there afterwards means "sent or not: unknown"; `recover` finds out. No transaction spans a call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal, TypeAlias, TypeVar
+from uuid import UUID
+
+from fhirgoals.domain.records import Origin, Plan
+from fhirgoals.domain.units import Pair, Unit, touched
+from fhirgoals.errors import Outdated, Refused
+from fhirgoals.fhir.answers import (
+    Forbidden,
+    Gone,
+    NotFound,
+    NotSent,
+    Several,
+    Stale,
+    Stored,
+    Throttled,
+    Transient,
+    Unauthorised,
+    UnknownOutcome,
+)
+from fhirgoals.fhir.answers import Refused as RefusedAnswer
+from fhirgoals.fhir.client import EhrClient, MaySend
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.fhir.validate import new_faults
+from fhirgoals.mappers import stamp
+from fhirgoals.store.inbox import Item
+from fhirgoals.store.intents import Intent
+from fhirgoals.store.links import Link
+from fhirgoals.store.threads import AsyncStore
+from fhirgoals.store.tx import Tx
+from fhirgoals.sync.calls import Call, Sent
+from fhirgoals.sync.decide import Kind, Waiting
+from fhirgoals.sync.merge import Verdict
+from fhirgoals.sync.reading import Found, There, with_stored
+from fhirgoals.sync.view import (
+    MAPPER_VERSION,
+    Key,
+    View,
+    content_hash,
+    disclosed,
+    knowledge_of,
+    raw_text,
+    refs_of,
+    with_bases,
+    with_link,
+    with_plan,
+)
+
+Why: TypeAlias = Literal[
+    "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later"
+]
+
+T = TypeVar("T")
+
+WHO_MAY: tuple[str, ...] = ("primary_therapist", "clinical_supervisor")
+"""Who settles conflicts and proposals (domain reference, section 4)."""
+
+
+@dataclass(frozen=True)
+class Landed:
+    """The EHR holds what was sent, as `found` shows it."""
+
+    found: Found
+
+
+@dataclass(frozen=True)
+class NotLanded:
+    """Nothing was written there, or it is not known (`doubt`); `why` says what the run does next."""
+
+    why: Why
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who runs, on which connection, with which clock: what every write of a run needs."""
+
+    connection: str
+    store: AsyncStore
+    client: EhrClient
+    fence: int
+    clock: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+
+    def today(self) -> date:
+        """Return the day by the run's clock."""
+        return self.clock().date()
+
+
+def settle_values(view: View, there: There, units: Mapping[Unit, Sent]) -> dict[Unit, Pair]:
+    """Return the pairs that a landed call settles; `there` shows what the server made of it.
+
+    A unit of which only half was written keeps our value of before: the next pass sends the rest (rule R3).
+    """
+    pairs: dict[Unit, Pair] = {}
+    for unit, sent in units.items():
+        now = there.theirs.assembled.values.get(unit)
+        before = view.bases.get(unit)
+        if sent.complete:
+            pairs[unit] = Pair(sent.ours, now, sent.rev)
+        else:
+            pairs[unit] = Pair(before.ours if before else None, now, before.rev if before else 0)
+    return pairs
+
+
+class Writes:
+    """The effects of a run: the same methods as `preview.Planned`, which only notes them."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
+        """Move pairs of units that are equal, or that the policy ignores."""
+        if pairs:
+            await self._write(lambda tx: tx.bases.settle(view.connection, view.plan.id, pairs))
+        return with_bases(view, pairs)
+
+    async def take(self, view: View, plan: Plan, pairs: Mapping[Unit, Pair], verdicts: list[Verdict]) -> View:
+        """Save the EHR's edits as one revision of ours and settle their units, if our record is still the one read.
+
+        Raises `Outdated` where it moved meanwhile.
+        """
+        at = self.context.clock()
+        changed = touched(view.plan, plan)
+
+        def work(tx: Tx) -> int:
+            rev = tx.plans.save(
+                plan,
+                expect=view.rev,
+                by=view.connection,
+                reason="external_edit",
+                at=at,
+                touched=changed,
+                origin=view.connection,
+            )
+            tx.bases.settle(view.connection, view.plan.id, _at_revision(pairs, rev))
+            for verdict in verdicts:
+                if verdict.why.startswith("policy_theirs"):
+                    _note_losing_value(tx, view, verdict, at)
+            tx.audit.write(
+                at=at,
+                actor=view.connection,
+                action="pull",
+                connection=view.connection,
+                plan_id=view.plan.id,
+                detail={"units": len(pairs), "rev": rev},
+            )
+            return rev
+
+        rev = await self._write(work)
+        return with_bases(with_plan(view, plan, rev, changed), _at_revision(pairs, rev))
+
+    async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
+        """Send one call and settle what it carried; returns the view and reading after it."""
+        if new_faults(call.before, call.body):
+            return view, there, NotLanded("would_not_be_valid")
+        operation = self.context.new_id()
+        body = call.body
+        if view.config.operation_id_kept:
+            body = stamp.with_operation_id(body, operation)
+        intent = _intent(self.context, view, call, body, operation)
+        try:
+            await self._write(lambda tx: _open(tx, view, intent))
+        except (Outdated, Refused):
+            return view, there, NotLanded("stopped")
+        answer = await self._call(view, call, body, intent)
+        match answer:
+            case Stored():
+                return await self._stored(view, there, call, intent, answer)
+            case UnknownOutcome():
+                return view, there, NotLanded("doubt")
+            case Stale():
+                why: Why = "stale"
+            case Several():
+                return view, there, NotLanded("several")
+            case RefusedAnswer():
+                why = "refused"
+            case Forbidden() | Gone() | NotFound():
+                why = "refused"
+            case NotSent():
+                why = "stopped"
+            case Throttled() | Transient() | Unauthorised():
+                why = "later"
+            case _:
+                return view, there, NotLanded("doubt")
+        await self._write(lambda tx: tx.intents.close(intent.id))
+        return view, there, NotLanded(why)
+
+    async def finish(self, view: View, found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
+        """Keep what was read, raise what waits and close what no longer does; return (new items, open items)."""
+        at = self.context.clock()
+        items = [_item(view, one, at) for one in waiting]
+        keys = [item.key for item in items]
+
+        def work(tx: Tx) -> int:
+            for key, one in found.items():
+                link = view.links.get(key)
+                if link is not None and (link.raw_hash != content_hash(one.tree) or link.etag != one.etag):
+                    tx.links.put(_link(view, link.kind, link.local_id, one, at))
+            new = sum(tx.inbox.raise_(item) for item in items)
+            tx.inbox.close_missing(view.connection, view.plan.id, keys, at)
+            return new
+
+        return await self._write(work), len(items)
+
+    async def note_history(self, view: View, verdicts: list[Verdict]) -> None:
+        """Keep the EHR's values that policy did not take (ignored, or lost a clash) in the history: closed items."""
+        at = self.context.clock()
+
+        def work(tx: Tx) -> None:
+            for verdict in verdicts:
+                _note_losing_value(tx, view, verdict, at)
+
+        if verdicts:
+            await self._write(work)
+
+    async def note_undeliverable(self, view: View, verdicts: list[Verdict]) -> None:
+        """Write one ledger row per unit and revision that this connection may not see."""
+        at = self.context.clock()
+
+        def work(tx: Tx) -> None:
+            for verdict in verdicts:
+                tx.ledger.note(
+                    view.connection, view.plan.id, verdict.seen.unit, verdict.seen.rev, why=verdict.why, at=at
+                )
+
+        if verdicts:
+            await self._write(work)
+
+    async def _call(self, view: View, call: Call, body: Resource, intent: Intent) -> object:
+        may_send = self._last_look(view, call, intent)
+        if not call.creates and call.resource_id is not None:
+            return await self.context.client.update(call.kind, call.resource_id, body, call.etag, may_send=may_send)
+        wire_id = view.installation.wire_id(call.kind, view.plan.id, call.local_id)
+        if view.config.create == "client_id":
+            return await self.context.client.create(
+                call.kind, {**body, "id": wire_id}, client_id=wire_id, may_send=may_send
+            )
+        query = f"identifier={view.installation.identifier_system}|{wire_id}"
+        return await self.context.client.create(call.kind, body, if_none_exist=query, may_send=may_send)
+
+    def _last_look(self, view: View, call: Call, intent: Intent) -> MaySend:
+        """Return the look that is taken immediately before each attempt: pause, withholding, consent, our revision."""
+
+        async def may_send() -> bool:
+            def look(tx: Tx) -> bool:
+                known = tx.connections.get(view.connection)
+                stored = tx.plans.get(view.plan.id)
+                if known is None or known.state != "armed" or stored is None or stored.rev != view.rev:
+                    return False
+                shown = disclosed(view, self.context.today())
+                if shown.plan is None or (call.kind == "Goal" and call.local_id not in shown.goals):
+                    return False
+                tx.intents.mark_sent(intent.id, self.context.clock())
+                return True
+
+            return await self.context.store.write(look)
+
+        return may_send
+
+    async def _stored(
+        self, view: View, there: There, call: Call, intent: Intent, answer: Stored
+    ) -> tuple[View, There, Landed | NotLanded]:
+        found = await self._representation(call, answer)
+        if found is None:
+            return view, there, NotLanded("doubt")
+        subject = stamp.subject(found.tree)
+        if subject is not None and refs_of(view).relative(subject) != view.patient:
+            await self._write(lambda tx: tx.intents.close(intent.id))
+            return view, there, NotLanded("other_patient")
+        if call.creates and not answer.created:
+            # It was there already: what stands there need not be what we sent now. `recover` takes it over.
+            return view, there, NotLanded("doubt")
+        view, there = await self.landed(view, there, call.key, found, call.units, intent.id, "push")
+        return view, there, Landed(found)
+
+    async def landed(
+        self,
+        view: View,
+        there: There,
+        key: Key,
+        found: Found,
+        units: Mapping[Unit, Sent],
+        intent_id: str,
+        action: str,
+    ) -> tuple[View, There]:
+        """tx2: keep link and bases of a call that landed, clear its intent, write the audit."""
+        at = self.context.clock()
+        link = _link(view, *key, found, at)
+        linked = with_link(view, link)
+        after = with_stored(there, key, found, refs_of(linked), knowledge_of(linked))
+        pairs = settle_values(view, after, units)
+
+        def work(tx: Tx) -> None:
+            tx.links.put(link)
+            tx.bases.settle(view.connection, view.plan.id, pairs)
+            tx.intents.close(intent_id)
+            tx.audit.write(
+                at=at,
+                actor="sync",
+                action=action,
+                connection=view.connection,
+                plan_id=view.plan.id,
+                detail={"resource": key[0], "units": len(units)},
+            )
+
+        await self._write(work)
+        return with_bases(linked, pairs), after
+
+    async def _representation(self, call: Call, answer: Stored) -> Found | None:
+        """Return what the server stored: from the reply, else from a read of that very version."""
+        resource_id = answer.resource_id or call.resource_id
+        if resource_id is None:
+            return None
+        if answer.tree is not None:
+            return Found(resource_id, answer.tree, answer.etag, answer.version)
+        again = await self.context.client.read(call.kind, resource_id)
+        if isinstance(again, Stored) and again.tree is not None and answer.etag in (None, again.etag):
+            return Found(resource_id, again.tree, again.etag, again.version)
+        return None
+
+    async def _write(self, fn: Callable[[Tx], T]) -> T:
+        """Run one transaction under the lease: a process that lost it writes nothing more."""
+
+        def work(tx: Tx) -> T:
+            tx.connections.check_fence(self.context.connection, self.context.fence)
+            return fn(tx)
+
+        return await self.context.store.write(work)
+
+
+def _at_revision(pairs: Mapping[Unit, Pair], rev: int) -> dict[Unit, Pair]:
+    return {unit: Pair(pair.ours, pair.theirs, rev) for unit, pair in pairs.items()}
+
+
+def _open(tx: Tx, view: View, intent: Intent) -> None:
+    stored = tx.plans.get(view.plan.id)
+    if stored is None or stored.rev != view.rev:
+        raise Outdated(f"plan {view.plan.id} moved while it was being sent; the next run takes it up")
+    known = tx.connections.get(view.connection)
+    if known is None or known.state != "armed":
+        raise Refused(f"connection {view.connection} is not armed: nothing is written")
+    tx.intents.open(intent)
+
+
+def _intent(context: Context, view: View, call: Call, body: Resource, operation: UUID) -> Intent:
+    text = raw_text(body)
+    return Intent(
+        id=str(operation),
+        connection=view.connection,
+        plan_id=view.plan.id,
+        kind=call.kind,
+        local_id=call.local_id,
+        method="create" if call.creates else "update",
+        resource_id=call.resource_id,
+        etag=call.etag,
+        units={unit: {"ours": one.ours, "rev": one.rev, "complete": one.complete} for unit, one in call.units.items()},
+        body=text,
+        body_hash=hashlib.sha256(text.encode()).hexdigest(),
+        opened_at=context.clock(),
+        fence=context.fence,
+    )
+
+
+def sent_units(intent: Intent) -> dict[Unit, Sent]:
+    """Return what an intent carried, as the call had it."""
+    return {
+        Unit(*unit): Sent(value.get("ours"), int(value["rev"]), bool(value["complete"]))
+        for unit, value in intent.units.items()
+    }
+
+
+def _link(view: View, kind: Kind, local_id: str, found: Found, at: datetime) -> Link:
+    return Link(
+        connection=view.connection,
+        kind=kind,
+        local_id=local_id,
+        plan_id=view.plan.id,
+        resource_id=found.resource_id,
+        etag=found.etag,
+        version=found.version,
+        raw=raw_text(found.tree),
+        raw_hash=content_hash(found.tree),
+        mapper_version=MAPPER_VERSION,
+        seen_at=at,
+    )
+
+
+def _item(view: View, waiting: Waiting, at: datetime) -> Item:
+    return Item(
+        kind=waiting.kind,
+        connection=view.connection,
+        plan_id=view.plan.id,
+        owner=waiting.owner,
+        unit=waiting.unit or None,
+        base=waiting.base,
+        ours=waiting.ours,
+        theirs=waiting.theirs,
+        why=waiting.why,
+        who_may=WHO_MAY,
+        opened_at=at,
+    )
+
+
+def _note_losing_value(tx: Tx, view: View, verdict: Verdict, at: datetime) -> None:
+    seen = verdict.seen
+    item = Item(
+        kind="history",
+        connection=view.connection,
+        plan_id=view.plan.id,
+        owner=seen.unit.owner,
+        unit=seen.unit.name,
+        base=None if seen.pair is None else seen.pair.ours,
+        ours=seen.ours,
+        theirs=seen.theirs,
+        why=verdict.why,
+        who_may=WHO_MAY,
+        opened_at=at,
+        closed_at=at,
+        close_reason=verdict.why,
+    )
+    tx.inbox.raise_(item)
+
+
+def origin_of(view: View, found: Mapping[Key, Found], unit: Unit) -> Origin:
+    """Return where a unit's value came from: the connection, the resource there and its version."""
+    key: Key = ("CarePlan", unit.owner) if unit.owner == view.plan.id else ("Goal", unit.owner)
+    one = found.get(key)
+    return Origin(
+        system=view.connection,
+        resource=f"{key[0]}/{one.resource_id}" if one else None,
+        version=one.version if one else None,
+    )

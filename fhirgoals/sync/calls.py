@@ -1,0 +1,309 @@
+"""Turns a decision into the next requests: which resources are created or updated, with which bodies (design 5.7).
+
+Pure. One pass returns one phase only, in the order that every crash in between survives: new goals, then removals
+(a move is taken from the old parent first), then other goals with their additions, then the CarePlan. The caller
+sends them, puts the replies in and asks again until nothing is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from fhirgoals.domain.identity import Installation
+from fhirgoals.domain.units import Json, Pair, Unit, Values
+from fhirgoals.fhir.exact_json import Resource, same
+from fhirgoals.mappers import careplan, goal, narrative, stamp
+from fhirgoals.mappers.overlay import Push, overlay_goal
+from fhirgoals.mappers.overlay_plan import overlay_care_plan
+from fhirgoals.mappers.records import WireCarePlan, WireGoal
+from fhirgoals.mappers.refs import Refs
+from fhirgoals.sync.decide import Decision, Kind, Ours, Place, carriers
+from fhirgoals.sync.merge import Action
+from fhirgoals.sync.outline import outline_there
+from fhirgoals.sync.reading import There
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One unit that a call carries: our value, our revision of it, and whether the call completes the unit.
+
+    A move of a child is complete when the new parent has it; taking it from the old one is only half.
+    """
+
+    ours: Json
+    rev: int
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class Call:
+    """One write: create or update of one resource. `before` is what was last read of it, `body` what is sent."""
+
+    kind: Kind
+    local_id: str
+    body: Resource
+    units: Mapping[Unit, Sent]
+    resource_id: str | None = None
+    etag: str | None = None
+    before: Resource | None = None
+
+    @property
+    def key(self) -> tuple[Kind, str]:
+        """The resource's kind and our id."""
+        return (self.kind, self.local_id)
+
+    @property
+    def creates(self) -> bool:
+        """Whether the resource is new there."""
+        return self.before is None
+
+
+@dataclass(frozen=True)
+class Pass:
+    """The next phase: calls to send, and pushed units that already stand there as they should and only settle."""
+
+    calls: tuple[Call, ...] = ()
+    settled: Mapping[Unit, Pair] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What building bodies needs besides the plan: who we are there, and the patient whose plan it is."""
+
+    installation: Installation
+    patient: str
+    failed: frozenset[tuple[Kind, str]] = frozenset()
+
+
+def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
+    """Return the next phase of writes for a decision; empty when nothing is left to send.
+
+    Resources in `terms.failed` were refused in this run and are left alone.
+    """
+    pushes = {
+        unit: verdict.seen.ours
+        for unit, verdict in decision.units(Action.PUSH).items()
+        if _named(unit, verdict.seen.ours, ours.plan_id, there.refs)
+    }
+    builder = _Builder(ours, there, bases, terms, pushes)
+    creates = [one for one in decision.creates if ("Goal", one) not in terms.failed]
+    if creates:
+        return Pass(tuple(builder.create_goal(one) for one in _ready(creates, ours)))
+    updates, settled = builder.update_goals()
+    removals = tuple(call for call in updates if builder.removes(call))
+    if removals or updates:
+        return Pass(removals or updates, settled)
+    if decision.create_plan and ("CarePlan", ours.plan_id) not in terms.failed:
+        return Pass((builder.create_plan(),), settled)
+    call, settled_there = builder.update_plan()
+    return Pass((call,) if call else (), settled | settled_there)
+
+
+def _named(unit: Unit, value: Json, plan_id: str, refs: Refs) -> bool:
+    """Tell whether every goal that a plan unit names has a reference there; else it waits for the goal's creation."""
+    if unit.owner != plan_id:
+        return True
+    match unit.family:
+        case "parent_map":
+            return all(goal in refs.goals for goal in (unit.member, *(value or ())))
+        case "relations":
+            start, _kind, end = unit.member.split("|")
+            return start in refs.goals and end in refs.goals
+        case "membership":
+            return unit.member in refs.goals
+        case _:
+            return True
+
+
+def _ready(creates: list[str], ours: Ours) -> list[str]:
+    """Return the goals whose children, predecessors and successors-in-place are there already; of a ring, the first."""
+    waiting = set(creates)
+    needs: dict[str, set[str]] = {one: set() for one in creates}
+    for unit, value in ours.visible.items():
+        if unit.family == "parent_map":
+            for parent in value or ():
+                needs.get(parent, set()).add(unit.member)
+        elif unit.family == "relations":
+            start, _kind, end = unit.member.split("|")
+            needs.get(start, set()).add(end)
+    ready = [one for one in creates if not needs[one] & waiting]
+    return ready or creates[:1]
+
+
+@dataclass(frozen=True)
+class _Builder:
+    ours: Ours
+    there: There
+    bases: Mapping[Unit, Pair]
+    terms: Terms
+    pushes: Values
+
+    def create_goal(self, goal_id: str) -> Call:
+        refs = self.there.refs
+        units = {
+            unit: value
+            for unit, value in self.ours.visible.items()
+            if unit.owner == goal_id
+            or (
+                unit.family in ("parent_map", "relations")
+                and ("Goal", goal_id) in carriers(self.ours.plan_id, unit, value)
+                and _named(unit, value, self.ours.plan_id, _with_goal(refs, goal_id))
+            )
+        }
+        record = overlay_goal(goal_id, WireGoal(), Push(units), self.there.theirs.assembled, _with_goal(refs, goal_id))
+        body = stamp.new_goal(
+            goal.GOAL.to_fhir(record, {}),
+            identifier=(self.terms.installation.identifier_system, self._wire_id("Goal", goal_id)),
+            subject=self.terms.patient,
+        )
+        return Call("Goal", goal_id, body, self._sent(units))
+
+    def update_goals(self) -> tuple[tuple[Call, ...], dict[Unit, Pair]]:
+        calls: list[Call] = []
+        settled: dict[Unit, Pair] = {}
+        for goal_id, record in self.there.goals.items():
+            key: tuple[Kind, str] = ("Goal", goal_id)
+            if self.there.theirs.place(*key) is not Place.PRESENT or key in self.terms.failed:
+                continue
+            units = {unit: value for unit, value in self.pushes.items() if self._touches(goal_id, unit, value)}
+            if not units:
+                continue
+            allowed = self._allowed(goal_id, units)
+            after = overlay_goal(goal_id, record, self._push(allowed), self.there.theirs.assembled, self.there.refs)
+            found = self.there.found[key]
+            body = goal.GOAL.to_fhir(after, found.tree)
+            if same(body, found.tree):
+                settled |= {
+                    unit: self._as_it_is(unit, value)
+                    for unit, value in allowed.items()
+                    if self._complete(goal_id, unit)
+                }
+                continue
+            sent = self._sent(allowed, goal_id)
+            calls.append(Call("Goal", goal_id, body, sent, found.resource_id, found.etag, found.tree))
+        return tuple(calls), settled
+
+    def removes(self, call: Call) -> bool:
+        """Tell whether a call takes a child from a parent: such calls go before those that only add."""
+        return any(unit.family == "parent_map" and not sent.complete for unit, sent in call.units.items())
+
+    def create_plan(self) -> Call:
+        plan_id = self.ours.plan_id
+        units = {
+            unit: value
+            for unit, value in self.ours.visible.items()
+            if unit.owner == plan_id
+            and unit.family not in ("parent_map", "relations")
+            and _named(unit, value, plan_id, self.there.refs)
+        }
+        merged = self.there.theirs.assembled.values | self.ours.visible
+        record = overlay_care_plan(
+            plan_id, WireCarePlan(), Push(units), merged, self.there.theirs.assembled, self.there.refs
+        )
+        body = stamp.new_care_plan(
+            careplan.CAREPLAN.to_fhir(record, {}),
+            identifier=(self.terms.installation.identifier_system, self._wire_id("CarePlan", plan_id)),
+            subject=self.terms.patient,
+        )
+        return Call("CarePlan", plan_id, self._with_narrative(body, merged), self._sent(units))
+
+    def update_plan(self) -> tuple[Call | None, dict[Unit, Pair]]:
+        plan_id = self.ours.plan_id
+        key: tuple[Kind, str] = ("CarePlan", plan_id)
+        if (
+            self.there.care_plan is None
+            or self.there.theirs.place(*key) is not Place.PRESENT
+            or key in self.terms.failed
+        ):
+            return None, {}
+        units = {
+            unit: value
+            for unit, value in self.pushes.items()
+            if unit.owner == plan_id and unit.family not in ("parent_map", "relations")
+        }
+        if not units:
+            return None, {}
+        merged = {
+            unit: value for unit, value in (self.there.theirs.assembled.values | units).items() if value is not None
+        }
+        record = overlay_care_plan(
+            plan_id, self.there.care_plan, self._push(units), merged, self.there.theirs.assembled, self.there.refs
+        )
+        found = self.there.found[key]
+        body = careplan.CAREPLAN.to_fhir(record, found.tree)
+        if same(body, found.tree):
+            return None, {unit: self._as_it_is(unit, value) for unit, value in units.items()}
+        body = self._with_narrative(body, merged)
+        return Call("CarePlan", plan_id, body, self._sent(units), found.resource_id, found.etag, found.tree), {}
+
+    def _with_narrative(self, body: Resource, merged: Values) -> Resource:
+        if not narrative.is_ours_or_generated(body):
+            return body
+        title, outline = outline_there(self.ours.plan_id, merged, self.there.refs)
+        return narrative.with_text(body, narrative.care_plan_text(title, outline))
+
+    def _touches(self, goal_id: str, unit: Unit, value: Json) -> bool:
+        if unit.owner == goal_id:
+            return True
+        if unit.owner != self.ours.plan_id or unit.family not in ("parent_map", "relations"):
+            return False
+        if unit.family == "parent_map" and unit.member == goal_id:
+            return True
+        there = self.there.theirs.assembled.values.get(unit)
+        ends = carriers(self.ours.plan_id, unit, value, there)
+        return ("Goal", goal_id) in ends or (unit.family == "relations" and goal_id in unit.member.split("|"))
+
+    def _allowed(self, goal_id: str, units: Values) -> Values:
+        """Return the units without additions of a child that another parent still has there (rule R3)."""
+        return {unit: value for unit, value in units.items() if not self._too_early(goal_id, unit, value)}
+
+    def _too_early(self, goal_id: str, unit: Unit, value: Json) -> bool:
+        if unit.family != "parent_map" or goal_id not in (value or ()):
+            return False
+        others = set(self.there.theirs.assembled.values.get(unit) or ()) - set(value or ())
+        return bool(others)
+
+    def _complete(self, goal_id: str, unit: Unit) -> bool:
+        if unit.family != "parent_map":
+            return True
+        wanted = self.pushes.get(unit) or ()
+        if wanted:
+            return goal_id in wanted
+        others = set(self.there.theirs.assembled.values.get(unit) or ()) - {goal_id}
+        return not others
+
+    def _push(self, units: Values) -> Push:
+        return Push(units, {unit: pair.ours for unit, pair in self.bases.items()})
+
+    def _sent(self, units: Values, goal_id: str | None = None) -> dict[Unit, Sent]:
+        return {
+            unit: Sent(value, self.ours.rev, goal_id is None or self._complete(goal_id, unit))
+            for unit, value in units.items()
+        }
+
+    def _as_it_is(self, unit: Unit, value: Json) -> Pair:
+        return Pair(value, self.there.theirs.assembled.values.get(unit), self.ours.rev)
+
+    def _wire_id(self, kind: Kind, local_id: str) -> str:
+        return self.terms.installation.wire_id(kind, self.ours.plan_id, local_id)
+
+
+def _with_goal(refs: Refs, goal_id: str) -> Refs:
+    """Return the names with the goal itself named: its own edges need no reference to it."""
+    if goal_id in refs.goals:
+        return refs
+    return replace(refs, goals={**refs.goals, goal_id: f"Goal/{goal_id}"})
+
+
+def describe(calls: Iterable[Call]) -> list[dict[str, Json]]:
+    """Return calls as people and programs read them: method, resource and the names of the units."""
+    return [
+        {
+            "operation": "create" if call.creates else "update",
+            "resource": call.kind,
+            "id": call.local_id,
+            "units": sorted({unit.name for unit in call.units}),
+        }
+        for call in calls
+    ]

@@ -1,0 +1,119 @@
+"""Reads one plan's resources from an EHR: by search for the patient, and directly where a search does not show one.
+
+Absence from a search is never a deletion (design 2.6): what is linked and was not found is read by its id. A result
+that belongs to another patient means that the server ignores our question: the run stops and nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fhirgoals.errors import RemoteError
+from fhirgoals.fhir.answers import Answer, Forbidden, Gone, NotFound, Stored, Throttled, Unauthorised
+from fhirgoals.fhir.client import EhrClient
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.mappers import stamp
+from fhirgoals.mappers.refs import Refs
+from fhirgoals.sync.decide import Kind, Place
+from fhirgoals.sync.reading import Found
+from fhirgoals.sync.view import Key, View, content_hash, refs_of
+
+KINDS: tuple[Kind, ...] = ("Goal", "CarePlan")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one plan's patient has at the EHR.
+
+    `found` are the linked resources, `missing` the linked ones that could not be read and why. `strays` carry our
+    identifier without a link (a create whose reply was lost, or another installation's work); `born_there` counts the
+    others, which are outside this connection's scope.
+    """
+
+    found: Mapping[Key, Found] = field(default_factory=dict)
+    missing: Mapping[Key, Place] = field(default_factory=dict)
+    strays: tuple[Resource, ...] = ()
+    born_there: int = 0
+    quarantined: int = 0
+
+    @property
+    def read(self) -> int:
+        """How many resources were read."""
+        return len(self.found) + len(self.strays) + self.born_there
+
+
+async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
+    """Return what the EHR has of one plan; raises `RemoteError` where it did not answer as it should."""
+    by_resource = {(kind, link.resource_id): (kind, local_id) for (kind, local_id), link in view.links.items()}
+    refs = refs_of(view)
+    found: dict[Key, Found] = {}
+    strays: list[Resource] = []
+    born_there = quarantined = 0
+    for kind in KINDS:
+        result = await client.search(kind, [("patient", patient)])
+        for tree in result.entries:
+            resource_id = tree.get("id")
+            if not isinstance(resource_id, str):
+                quarantined += 1
+                continue
+            _check_subject(tree, patient, refs, view.connection)
+            key = by_resource.get((kind, resource_id))
+            if key is not None:
+                found[key] = found_of(resource_id, tree)
+            elif any(one.system == view.installation.identifier_system for one in stamp.identifiers(tree)):
+                strays.append(tree)
+            else:
+                born_there += 1
+    missing: dict[Key, Place] = {}
+    for key, link in view.links.items():
+        if key in found or link.resource_id is None:
+            continue
+        answer = await client.read(key[0], link.resource_id)
+        match answer:
+            case Stored(tree=dict() as tree):
+                _check_subject(tree, patient, refs, view.connection)
+                found[key] = Found(link.resource_id, tree, answer.etag, answer.version)
+            case Gone() | NotFound():
+                missing[key] = Place.GONE
+            case Forbidden():
+                missing[key] = Place.UNREADABLE
+            case _:
+                raise not_answered(view.connection, key[0], answer)
+    return Reading(found, missing, tuple(strays), born_there, quarantined)
+
+
+def found_of(resource_id: str, tree: Resource) -> Found:
+    """Return a resource from a search: its ETag is built from the version that the body names, if it names one."""
+    meta = tree.get("meta")
+    version = meta.get("versionId") if isinstance(meta, dict) else None
+    if not isinstance(version, str):
+        return Found(resource_id, tree)
+    return Found(resource_id, tree, f'W/"{version}"', version)
+
+
+def unchanged(view: View, reading: Reading) -> bool:
+    """Tell whether everything that is linked still has the content that was last seen, and nothing is missing."""
+    if reading.missing or reading.strays or reading.found.keys() != view.links.keys():
+        return False
+    return all(content_hash(one.tree) == view.links[key].raw_hash for key, one in reading.found.items())
+
+
+def not_answered(connection: str, kind: str, answer: Answer) -> RemoteError:
+    """Return the error for an answer that ends a plan's run: it names the connection and the kind of answer only."""
+    what = type(answer).__name__.lower()
+    act = "run `fhirgoals sync` again later"
+    if isinstance(answer, Unauthorised):
+        act = "check the connection's token"
+    elif isinstance(answer, Throttled):
+        act = "the EHR asks to wait; run `fhirgoals sync` again later"
+    return RemoteError(f"{connection}: reading {kind} was not answered ({what}): {act}")
+
+
+def _check_subject(tree: Resource, patient: str, refs: Refs, connection: str) -> None:
+    subject = stamp.subject(tree)
+    if subject is not None and refs.relative(subject) != patient:
+        raise RemoteError(
+            f"{connection}: the server answered with another patient's resource; nothing was stored: "
+            "it may ignore the search by patient, pause the connection and check it"
+        )

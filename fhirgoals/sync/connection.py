@@ -1,0 +1,65 @@
+"""One connection's configuration, as `ehr add` stores it: where the EHR is and what it can do.
+
+Cautious defaults: nothing is assumed that a server may lack. Vendor profiles (config/ehr) come later and fill these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from fhirgoals.domain import fields
+from fhirgoals.domain.units import Unit
+from fhirgoals.errors import ConfigurationError
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.sync.merge import Accept, Clash
+
+
+class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The knobs of one connection (design 5; vendor reference, section 4).
+
+    `create` is the means that keeps a repeated create from doubling; `operation_id_kept` says that the server keeps
+    `meta.source`; `quiet_minutes` belongs to that release; `token` names an environment variable, never the token.
+    """
+
+    base_url: str
+    create: Literal["client_id", "if_none_exist", "search"] = "if_none_exist"
+    release: Literal["on_sign", "quiet_minutes", "on_save"] = "quiet_minutes"
+    quiet_minutes: int = 15
+    scope: Literal["ours", "linked_plans"] = "linked_plans"
+    retract: Literal["leave", "blank", "entered_in_error", "delete"] = "leave"
+    portal_visible: bool = False
+    send_proposed: bool = False
+    operation_id_kept: bool = False
+    page_size: int = 100
+    token: str | None = None
+    policy: dict[str, tuple[Accept, Clash]] = {}
+
+
+def config_of(tree: Resource) -> ConnectionConfig:
+    """Return the configuration from the store's tree; raises `ConfigurationError` naming the key, never the value."""
+    try:
+        return msgspec.convert(tree, ConnectionConfig)
+    except msgspec.ValidationError as error:
+        where = str(error).rpartition("`")[0].rpartition("`")[2] or "$"
+        raise ConfigurationError(f"the connection's configuration has a wrong value at {where}: add it again") from None
+
+
+@dataclass(frozen=True)
+class TablePolicy:
+    """The policy of `fields.csv`, with a connection's own settings by unit name over it."""
+
+    own: dict[str, tuple[Accept, Clash]]
+
+    def accept(self, unit: Unit) -> Accept:
+        """Return what becomes of a one-sided edit at the EHR."""
+        return self._of(unit)[0]
+
+    def clash(self, unit: Unit) -> Clash:
+        """Return what becomes of a unit that both sides edited."""
+        return self._of(unit)[1]
+
+    def _of(self, unit: Unit) -> tuple[Accept, Clash]:
+        return self.own.get(unit.family) or fields.policy(unit.family)

@@ -1,0 +1,195 @@
+"""Decides what follows for one plan at one connection (design 5): pure and total, no I/O, no clock.
+
+`decide` takes both sides as already read and assembled, judges every merge unit and says which goals are new there
+and what waits for a person. It writes nothing and knows nothing of HTTP; `calls` turns the result into requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias, assert_never
+
+from fhirgoals.domain.units import Json, Pair, Unit, Values
+from fhirgoals.mappers.assemble import Assembled
+from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
+
+Kind: TypeAlias = Literal["Goal", "CarePlan"]
+
+
+class Place(StrEnum):
+    """How one resource stands at the EHR."""
+
+    ABSENT = "absent"
+    """Never sent: there is no link."""
+    PRESENT = "present"
+    GONE = "gone"
+    """It was there and a direct read says it is no longer."""
+    VOID = "void"
+    """Someone at the EHR marked it entered-in-error."""
+    UNREADABLE = "unreadable"
+    """Forbidden, quarantined, or with a modifier that we don't know."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our side of one plan as the connection may see it.
+
+    `visible` are the disclosed and linked units, `hidden` the units that we have and it may not see, `revs` the
+    revision that last touched each unit, `goals` the goals that go there, depth first. `refused` is why nothing goes
+    there at all, if so.
+    """
+
+    plan_id: str
+    rev: int
+    visible: Values
+    hidden: frozenset[Unit] = frozenset()
+    revs: Mapping[Unit, int] = field(default_factory=dict)
+    goals: tuple[str, ...] = ()
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """The EHR's side: its units, and how each resource of ours stands there, by kind and our id."""
+
+    assembled: Assembled
+    places: Mapping[tuple[Kind, str], Place]
+
+    def place(self, kind: Kind, local_id: str) -> Place:
+        """Return how a resource stands there; one that was never linked is absent."""
+        return self.places.get((kind, local_id), Place.ABSENT)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Something that waits for a person: one inbox item, keyed by (owner, unit, kind) and its values."""
+
+    kind: str
+    owner: str
+    unit: str
+    why: str
+    base: Json = None
+    ours: Json = None
+    theirs: Json = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What follows for the plan: goals to create, a verdict per unit that is not quiet, and what waits."""
+
+    creates: tuple[str, ...] = ()
+    create_plan: bool = False
+    verdicts: Mapping[Unit, Verdict] = field(default_factory=dict)
+    waiting: tuple[Waiting, ...] = ()
+
+    def units(self, action: Action) -> dict[Unit, Verdict]:
+        """Return the verdicts of one action."""
+        return {unit: verdict for unit, verdict in self.verdicts.items() if verdict.action is action}
+
+
+def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Policy) -> Decision:
+    """Return what follows for one plan at one connection.
+
+    Where nothing may go there at all, nothing is written, and what was sent earlier becomes one waiting item.
+    """
+    sent = [key for key, place in theirs.places.items() if place is not Place.ABSENT]
+    if ours.refused is not None:
+        kept = (Waiting("retract", ours.plan_id, "", ours.refused),) if sent else ()
+        return Decision(waiting=kept)
+    creates = tuple(goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT)
+    create_plan = bool(ours.goals) and theirs.place("CarePlan", ours.plan_id) is Place.ABSENT
+    verdicts: dict[Unit, Verdict] = {}
+    everything = ours.visible.keys() | theirs.assembled.values.keys() | bases.keys() | theirs.assembled.held.keys()
+    for unit in sorted(everything):
+        seen = _seen(unit, ours, theirs, bases)
+        if seen is None:
+            continue
+        verdict = judge(seen, policy)
+        if verdict.action is not Action.QUIET:
+            verdicts[unit] = verdict
+    waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts)]
+    return Decision(creates, create_plan, verdicts, tuple(waiting))
+
+
+def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str], ...]:
+    """Return the resources that a unit stands on; a child's parent map stands on all its parents, old and new."""
+    if unit.owner != plan_id:
+        return (("Goal", unit.owner),)
+    match unit.family:
+        case "parent_map":
+            parents = {parent for value in values for parent in value or ()}
+            return tuple(("Goal", parent) for parent in sorted(parents))
+        case "relations":
+            return (("Goal", unit.member.partition("|")[0]),)
+        case _:
+            return (("CarePlan", plan_id),)
+
+
+def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) -> Seen | None:
+    """Return the unit as both sides have it, or `None` where it is not judged now.
+
+    A goal that the connection may no longer see keeps its own units as they are there; a resource that is still to be
+    created carries its units with it.
+    """
+    pair = bases.get(unit)
+    mine, there = ours.visible.get(unit), theirs.assembled.values.get(unit)
+    if unit.owner != ours.plan_id and unit.owner not in ours.goals:
+        return None
+    held = theirs.assembled.held.get(unit)
+    places = {theirs.place(*one) for one in carriers(ours.plan_id, unit, mine, there, pair and pair.theirs)}
+    if pair is None and Place.ABSENT in places and unit.family not in ("parent_map", "relations"):
+        return None
+    for place in (Place.UNREADABLE, Place.GONE, Place.VOID):
+        if place in places:
+            held = held or f"resource_{place}"
+    return Seen(
+        unit=unit,
+        pair=pair,
+        ours=mine,
+        theirs=there,
+        rev=ours.revs.get(unit, 0),
+        hidden=unit in ours.hidden,
+        born_there=unit in theirs.assembled.born_there,
+        held=held,
+    )
+
+
+def _resources(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
+    """Return what waits because of a whole resource: withheld after it was sent, gone, void or unreadable there."""
+    waiting = []
+    for (kind, local_id), place in sorted(theirs.places.items()):
+        if kind == "Goal" and local_id not in ours.goals and place is Place.PRESENT:
+            waiting.append(Waiting("retract", local_id, "", "no_longer_disclosed"))
+            continue
+        match place:
+            case Place.GONE | Place.VOID | Place.UNREADABLE:
+                changed = any(
+                    verdict.action is Action.HOLD and _ours_moved(verdict.seen)
+                    for unit, verdict in verdicts.items()
+                    if (kind, local_id) in carriers(ours.plan_id, unit, verdict.seen.ours, verdict.seen.theirs)
+                )
+                why = "changed_here_meanwhile" if changed else "unchanged_here"
+                waiting.append(Waiting(str(place), local_id, "", why))
+            case Place.ABSENT | Place.PRESENT:
+                pass
+            case _:
+                assert_never(place)
+    return waiting
+
+
+def _ours_moved(seen: Seen) -> bool:
+    return seen.pair is None or seen.rev > seen.pair.rev
+
+
+def _units(verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
+    waiting = []
+    for unit, verdict in verdicts.items():
+        kind = {Action.CONFLICT: "conflict", Action.PROPOSE: "proposal", Action.HOLD: "held"}.get(verdict.action)
+        if kind is None or (kind == "held" and verdict.why.startswith("resource_")):
+            continue  # one item stands for the whole resource
+        seen = verdict.seen
+        base = None if seen.pair is None else seen.pair.ours
+        waiting.append(Waiting(kind, unit.owner, unit.name, verdict.why, base, seen.ours, seen.theirs))
+    return waiting

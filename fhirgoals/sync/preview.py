@@ -1,0 +1,70 @@
+"""The effects of a preview: every pass is played through on values, and nothing is written anywhere.
+
+A server that stores what it is sent is assumed; what a real one makes of it is seen when it is applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from fhirgoals.domain.records import Plan
+from fhirgoals.domain.units import Pair, Unit, touched
+from fhirgoals.fhir.validate import new_faults
+from fhirgoals.store.links import Link
+from fhirgoals.sync.apply import Landed, NotLanded, settle_values
+from fhirgoals.sync.calls import Call
+from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.merge import Verdict
+from fhirgoals.sync.reading import Found, There, with_stored
+from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Notes instead of writing; `new_id` gives the ids that a server would give."""
+
+    new_id: Callable[[], UUID]
+
+    def armed(self, view: View) -> View:
+        """Return the view as if the connection were armed: a preview shows what arming would write."""
+        return replace(view, state="armed")
+
+    async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
+        """Note agreed pairs in the view."""
+        return with_bases(view, pairs)
+
+    async def take(self, view: View, plan: Plan, pairs: Mapping[Unit, Pair], _verdicts: list[Verdict]) -> View:
+        """Note the EHR's edits in the view."""
+        rev = view.rev + 1
+        settled = {unit: Pair(pair.ours, pair.theirs, rev) for unit, pair in pairs.items()}
+        return with_bases(with_plan(view, plan, rev, touched(view.plan, plan)), settled)
+
+    async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
+        """Take the call as stored as it is."""
+        if new_faults(call.before, call.body):
+            return view, there, NotLanded("would_not_be_valid")
+        found = Found(call.resource_id or str(self.new_id()), call.body, call.etag)
+        link = Link(
+            connection=view.connection,
+            kind=call.kind,
+            local_id=call.local_id,
+            plan_id=view.plan.id,
+            resource_id=found.resource_id,
+            seen_at=datetime.now(UTC),
+        )
+        linked = with_link(view, link)
+        after = with_stored(there, call.key, found, refs_of(linked), knowledge_of(linked))
+        return with_bases(linked, settle_values(view, after, call.units)), after, Landed(found)
+
+    async def note_history(self, _view: View, _verdicts: list[Verdict]) -> None:
+        """Nothing to keep."""
+
+    async def note_undeliverable(self, _view: View, _verdicts: list[Verdict]) -> None:
+        """Nothing to keep."""
+
+    async def finish(self, _view: View, _found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
+        """Count what would wait."""
+        return len(waiting), len(waiting)

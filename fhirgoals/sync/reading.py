@@ -1,0 +1,119 @@
+"""Turns what was read from an EHR into the other side of `decide`: wire records, merge units, and how each stands.
+
+Pure: trees in, `There` out. The network is read in `changes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from fhirgoals.domain.records import Plan
+from fhirgoals.domain.units import Pair, Unit, Values
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.mappers import careplan, goal
+from fhirgoals.mappers.assemble import Assembled, assemble
+from fhirgoals.mappers.records import WireCarePlan, WireGoal
+from fhirgoals.mappers.refs import Refs
+from fhirgoals.sync.decide import Kind, Place, Theirs
+
+
+@dataclass(frozen=True)
+class Found:
+    """One resource as the EHR has it: its id there, its body, the ETag to send back, its version."""
+
+    resource_id: str
+    tree: Resource
+    etag: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class There:
+    """Everything of one plan at one EHR, read and assembled."""
+
+    plan_id: str
+    found: Mapping[tuple[Kind, str], Found]
+    goals: Mapping[str, WireGoal]
+    care_plan: WireCarePlan | None
+    theirs: Theirs
+    refs: Refs
+
+
+def member_ids(plan: Plan) -> dict[str, frozenset[str]]:
+    """Return the ids of the plan's own members by kind, as `assemble` wants them to find element ids."""
+    return {
+        "note": frozenset(
+            note_id
+            for goal in plan.goals
+            for note_id in (*(one.id for one in goal.progress), *(one.id for one in goal.achievements))
+            if note_id is not None
+        ),
+        "target": frozenset(f"{goal.id}|{target.key}" for goal in plan.goals for target in goal.targets),
+        "step": frozenset(step.id for goal in plan.goals for step in goal.steps),
+        "intervention": frozenset(intervention.id for intervention in plan.interventions),
+    }
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What reading needs to know of our side: the names of members, the bases, and which goals are void here."""
+
+    ids: Mapping[str, frozenset[str]]
+    bases: Mapping[Unit, Pair]
+    void_here: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> Values:
+        """The units last seen there."""
+        return {unit: pair.theirs for unit, pair in self.bases.items() if pair.theirs is not None}
+
+
+def read_there(
+    plan_id: str,
+    found: Mapping[tuple[Kind, str], Found],
+    missing: Mapping[tuple[Kind, str], Place],
+    refs: Refs,
+    knowledge: Knowledge,
+) -> There:
+    """Return one plan's resources as the EHR has them.
+
+    `found` are the linked resources that were read, `missing` the linked ones that were not and why.
+    """
+    places: dict[tuple[Kind, str], Place] = dict(missing)
+    goals: dict[str, WireGoal] = {}
+    care_plan: WireCarePlan | None = None
+    for key, one in found.items():
+        kind, local_id = key
+        blocked = goal.blocked(one.tree)
+        places[key] = Place.UNREADABLE if blocked else Place.PRESENT
+        if blocked:
+            continue
+        if kind == "CarePlan":
+            care_plan = careplan.CAREPLAN.from_fhir(one.tree)
+            continue
+        record = goal.GOAL.from_fhir(one.tree)
+        goals[local_id] = record
+        if record.lifecycle == "entered_in_error" and local_id not in knowledge.void_here:
+            places[key] = Place.VOID
+    # Milestones of void goals do not count (design 5.2).
+    alive = {
+        local_id: record
+        if places[("Goal", local_id)] is Place.PRESENT and record.lifecycle != "entered_in_error"
+        else _without_relations(record)
+        for local_id, record in goals.items()
+    }
+    assembled: Assembled = assemble(plan_id, alive, care_plan, refs, knowledge.known, knowledge.ids)
+    return There(plan_id, found, goals, care_plan, Theirs(assembled, places), refs)
+
+
+def _without_relations(record: WireGoal) -> WireGoal:
+    return msgspec.structs.replace(record, relations=())
+
+
+def with_stored(there: There, key: tuple[Kind, str], stored: Found, refs: Refs, knowledge: Knowledge) -> There:
+    """Return the reading with one resource replaced by what the server has just stored."""
+    missing = {one: place for one, place in there.theirs.places.items() if one != key and one not in there.found}
+    return read_there(there.plan_id, {**there.found, key: stored}, missing, refs, knowledge)

@@ -1,0 +1,244 @@
+"""Reconciles one plan with one connection: read both sides, decide, apply, until nothing is left (design 5).
+
+The same passes serve `sync` and `preview`: the effects are an argument. Every pass decides anew on what is known then,
+so a reply that never came, or an edit that came in between, changes what is done next and never what is assumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Protocol
+
+from fhirgoals.domain.invariants import check
+from fhirgoals.domain.records import Plan
+from fhirgoals.domain.units import Json, Pair, Unit
+from fhirgoals.domain.with_units import CannotTake, with_units
+from fhirgoals.sync.apply import Landed, NotLanded, origin_of
+from fhirgoals.sync.calls import Call, Terms, describe, next_pass
+from fhirgoals.sync.changes import Reading
+from fhirgoals.sync.connection import TablePolicy
+from fhirgoals.sync.decide import Decision, Place, Waiting, decide
+from fhirgoals.sync.merge import Action, Verdict
+from fhirgoals.sync.reading import Found, There
+from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of
+
+MAX_PASSES = 60
+"""More phases than any plan has (a chain of predecessors takes one each): a run that needs more is a bug, told."""
+
+
+@dataclass
+class Outcome:
+    """What one run did with one plan."""
+
+    read: int = 0
+    created: int = 0
+    pushed: int = 0
+    pulled: int = 0
+    conflicts: int = 0
+    proposals: int = 0
+    held: int = 0
+    quarantined: int = 0
+    new_items: int = 0
+    operations: list[dict[str, Json]] = field(default_factory=list)
+    again: bool = False
+    """Whether the plan must be looked at again: something moved meanwhile, or was not answered."""
+    failed: dict[Key, str] = field(default_factory=dict)
+
+
+class Effects(Protocol):
+    """What a run does to the world; `preview` has a second set that only notes it."""
+
+    async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
+        """Move pairs that are agreed."""
+        ...
+
+    async def take(self, view: View, plan: Plan, pairs: Mapping[Unit, Pair], verdicts: list[Verdict]) -> View:
+        """Save the EHR's edits as a revision of ours."""
+        ...
+
+    async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
+        """Send one call."""
+        ...
+
+    async def note_history(self, view: View, verdicts: list[Verdict]) -> None:
+        """Keep values that the policy does not take."""
+        ...
+
+    async def note_undeliverable(self, view: View, verdicts: list[Verdict]) -> None:
+        """Write the ledger."""
+        ...
+
+    async def finish(self, view: View, found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
+        """Raise what waits for a person."""
+        ...
+
+
+async def reconcile(
+    view: View, reading: Reading, effects: Effects, today: date, open_still: tuple[Waiting, ...] = ()
+) -> Outcome:
+    """Bring one plan and one connection together as far as policy allows; return what was done.
+
+    `view` and `reading` are both sides as just read; `open_still` are calls of which nobody knows whether they landed:
+    their resources are left alone. Writes only where the connection is armed:
+    otherwise what would be written is left for the preview.
+    """
+    run = _Run(view, there_of(view, reading.found, reading.missing), effects, today)
+    run.outcome.failed = {(one.unit, one.owner): one.why for one in open_still}  # type: ignore[misc]
+    run.outcome.read = reading.read
+    run.outcome.quarantined = reading.quarantined
+    for _ in range(MAX_PASSES):
+        if not await run.one_pass():
+            break
+    await run.finish(reading)
+    return run.outcome
+
+
+class _Run:
+    def __init__(self, view: View, there: There, effects: Effects, today: date) -> None:
+        self.view = view
+        self.there = there
+        self.effects = effects
+        self.today = today
+        self.outcome = Outcome()
+        self.policy = TablePolicy(view.config.policy)
+        self.cannot: dict[Unit, str] = {}
+        self.decision = Decision()
+
+    def decide(self) -> Decision:
+        """Judge everything on what is known now; what could not be taken is held."""
+        decision = decide(ours_of(self.view, self.today), self.there.theirs, self.view.bases, self.policy)
+        if not self.cannot:
+            return decision
+        verdicts = dict(decision.verdicts)
+        waiting = list(decision.waiting)
+        for unit, why in self.cannot.items():
+            verdict = verdicts.get(unit)
+            if verdict is not None and verdict.action is Action.PULL:
+                verdicts[unit] = replace(verdict, action=Action.HOLD, why=why)
+                seen = verdict.seen
+                base = None if seen.pair is None else seen.pair.ours
+                waiting.append(Waiting("held", unit.owner, unit.name, why, base, seen.ours, seen.theirs))
+        return replace(decision, verdicts=verdicts, waiting=tuple(waiting))
+
+    async def one_pass(self) -> bool:
+        """Do the next thing that is to be done; return whether there may be more."""
+        self.decision = self.decide()
+        if await self._agree() or await self._pull():
+            return True
+        if self.view.state != "armed" or self.view.patient is None or self.outcome.again:
+            return False
+        terms = Terms(self.view.installation, self.view.patient, frozenset(self.outcome.failed))
+        ours = ours_of(self.view, self.today)
+        following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
+        if following.settled:
+            self.view = await self.effects.settle(self.view, following.settled)
+        for call in following.calls:
+            if not self.outcome.again:
+                await self._send(call)
+        return bool(following.calls or following.settled)
+
+    async def _agree(self) -> bool:
+        """Settle what is equal on both sides and what the policy passes over; nothing of it needs a person."""
+        settle, ignore = self.decision.units(Action.SETTLE), self.decision.units(Action.IGNORE)
+        pairs = {unit: Pair(one.seen.ours, one.seen.theirs, self.view.rev) for unit, one in settle.items()}
+        for unit, one in ignore.items():
+            mine = one.seen.pair.ours if one.seen.pair else one.seen.ours
+            pairs[unit] = Pair(mine, one.seen.theirs, one.seen.pair.rev if one.seen.pair else self.view.rev)
+        await self.effects.note_history(self.view, list(ignore.values()))
+        if pairs:
+            self.view = await self.effects.settle(self.view, pairs)
+        return bool(pairs)
+
+    async def _pull(self) -> bool:
+        pulls = {unit: verdict for unit, verdict in self.decision.units(Action.PULL).items() if unit not in self.cannot}
+        if not pulls:
+            return False
+        plan, taken = self._taken(pulls)
+        if not taken:
+            return True  # every one of them is held now: decide again
+        pairs = {unit: Pair(pulls[unit].seen.theirs, pulls[unit].seen.theirs, 0) for unit in taken}
+        self.view = await self.effects.take(self.view, plan, pairs, [pulls[unit] for unit in taken])
+        self.there = there_of(self.view, self.there.found, _missing(self.there))
+        self.outcome.pulled += len({unit.owner for unit in taken})
+        self.outcome.operations.append(
+            {"operation": "pull", "units": sorted(f"{one.owner}/{one.name}" for one in taken)}
+        )
+        return True
+
+    def _taken(self, pulls: Mapping[Unit, Verdict]) -> tuple[Plan, list[Unit]]:
+        """Return our record with the EHR's edits in it, one by one; what would break an invariant is held."""
+        plan = self.view.plan
+        faults = _errors(plan)
+        taken: list[Unit] = []
+        for unit, verdict in pulls.items():
+            origin = origin_of(self.view, self.there.found, unit)
+            try:
+                changed = with_units(plan, {unit: verdict.seen.theirs}, origin)
+            except CannotTake:
+                self.cannot[unit] = "no_place_here"
+                continue
+            if not _errors(changed) <= faults:
+                self.cannot[unit] = "would_break_an_invariant"
+                continue
+            plan = changed
+            taken.append(unit)
+        return plan, taken
+
+    async def _send(self, call: Call) -> None:
+        self.view, self.there, result = await self.effects.send(self.view, self.there, call)
+        match result:
+            case Landed():
+                self.outcome.created += call.creates
+                self.outcome.pushed += not call.creates
+                self.outcome.operations.extend(describe([call]))
+                if call.creates:
+                    self.there = replace(self.there, refs=refs_of(self.view))
+                await self._overruled(call)
+            case NotLanded(why="refused" | "would_not_be_valid" | "several" | "other_patient"):
+                self.outcome.failed[call.key] = result.why
+            case NotLanded():
+                self.outcome.again = True
+
+    async def _overruled(self, call: Call) -> None:
+        lost = [
+            verdict
+            for unit, verdict in self.decision.verdicts.items()
+            if unit in call.units and verdict.why == "policy_ours"
+        ]
+        await self.effects.note_history(self.view, lost)
+
+    async def finish(self, reading: Reading) -> None:
+        """Raise what waits for a person and count it."""
+        waiting = [
+            *self.decision.waiting,
+            *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
+            *_strays(reading, self.view),
+        ]
+        undeliverable = list(self.decision.units(Action.UNDELIVERABLE).values())
+        await self.effects.note_undeliverable(self.view, undeliverable)
+        found = {**reading.found, **self.there.found}
+        self.outcome.new_items, _ = await self.effects.finish(self.view, found, waiting)
+        kinds = [one.kind for one in waiting]
+        self.outcome.conflicts = kinds.count("conflict")
+        self.outcome.proposals = kinds.count("proposal")
+        self.outcome.held = len(kinds) - self.outcome.conflicts - self.outcome.proposals
+
+
+def _errors(plan: Plan) -> set[tuple[str, str]]:
+    return {(finding.code, finding.path) for finding in check(plan) if finding.severity == "error"}
+
+
+def _missing(there: There) -> dict[Key, Place]:
+    return {key: place for key, place in there.theirs.places.items() if key not in there.found}
+
+
+def _strays(reading: Reading, view: View) -> list[Waiting]:
+    """Return one item per resource that carries our identifier and that no link knows: held, never adopted."""
+    linked = {link.resource_id for link in view.links.values()}
+    return [
+        Waiting("identity", view.plan.id, f"{tree.get('resourceType')}/{tree.get('id')}", "unknown_identifier")
+        for tree in reading.strays
+        if tree.get("id") not in linked
+    ]

@@ -1,0 +1,145 @@
+"""Finds out what became of calls whose reply never came, before anything else is written for their plan (design 5.7).
+
+A create is looked for by our identifier. An update is known by its ETag: while ours is current it did not land; once
+it moved, only the version right after ours can be ours, and it is when it equals what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fhirgoals.fhir.answers import Gone, NotFound, Stored
+from fhirgoals.fhir.exact_json import Resource, loads
+from fhirgoals.fhir.pages import Version
+from fhirgoals.domain.units import same_value
+from fhirgoals.mappers import stamp
+from fhirgoals.store.intents import Intent
+from fhirgoals.sync.apply import Context, Writes, sent_units
+from fhirgoals.sync.changes import found_of, not_answered
+from fhirgoals.sync.reading import Found, There, with_stored
+from fhirgoals.sync.view import View, knowledge_of, last_seen, refs_of
+
+
+async def recover(context: Context, view: View, writes: Writes) -> list[tuple[Intent, str]]:
+    """Settle the plan's open intents; return those that stay open, each with the reason.
+
+    Raises `RemoteError` where the EHR does not answer: the intents stay for the next run.
+    """
+    left: list[tuple[Intent, str]] = []
+    there = last_seen(view)
+    for intent in view.intents:
+        if intent.method == "create":
+            view, there, why = await _created(context, view, there, writes, intent)
+        else:
+            view, there, why = await _updated(context, view, there, writes, intent)
+        if why is not None:
+            left.append((intent, why))
+    return left
+
+
+async def _created(
+    context: Context, view: View, there: There, writes: Writes, intent: Intent
+) -> tuple[View, There, str | None]:
+    wire_id = view.installation.wire_id(intent.kind, view.plan.id, intent.local_id)
+    result = await context.client.search(
+        intent.kind, [("identifier", f"{view.installation.identifier_system}|{wire_id}")]
+    )
+    matches = {str(tree["id"]): tree for tree in result.entries if isinstance(tree.get("id"), str)}
+    if view.config.create == "client_id" and wire_id not in matches:
+        answer = await context.client.read(intent.kind, wire_id)
+        if isinstance(answer, Stored) and answer.tree is not None:
+            matches[wire_id] = answer.tree
+    if not matches:
+        await context.store.write(lambda tx: tx.intents.close(intent.id))
+        return view, there, None
+    if len(matches) > 1:
+        return view, there, "several"
+    [(resource_id, tree)] = matches.items()
+    subject = stamp.subject(tree)
+    if subject is None or refs_of(view).relative(subject) != view.patient:
+        return view, there, "other_patient"
+    found = found_of(resource_id, tree)
+    first = await _first_version(context, intent, resource_id, found)
+    view, there = await writes.landed(
+        view, there, (intent.kind, intent.local_id), first, sent_units(intent), intent.id, "recovered"
+    )
+    return view, there, None
+
+
+async def _first_version(context: Context, intent: Intent, resource_id: str, found: Found) -> Found:
+    """Return the resource as it was first stored, so that an edit made since is seen as theirs.
+
+    Without a history it is taken to hold what was sent.
+    """
+    versions = await context.client.history(intent.kind, resource_id)
+    stored = [one for one in versions or () if one.tree is not None]
+    if stored:
+        oldest = stored[-1].tree
+        if oldest is not None:
+            return found_of(resource_id, oldest)
+    return Found(resource_id, _body(intent), found.etag, found.version)
+
+
+async def _updated(
+    context: Context, view: View, there: There, writes: Writes, intent: Intent
+) -> tuple[View, There, str | None]:
+    key = (intent.kind, intent.local_id)
+    if intent.resource_id is None:
+        return view, there, "unknown_resource"
+    answer = await context.client.read(intent.kind, intent.resource_id)
+    match answer:
+        case Stored(tree=dict() as tree):
+            current = Found(intent.resource_id, tree, answer.etag, answer.version)
+        case Gone() | NotFound():
+            await context.store.write(lambda tx: tx.intents.close(intent.id))
+            return view, there, None
+        case _:
+            raise not_answered(view.connection, intent.kind, answer)
+    landed: Found | None = None
+    if current.etag != intent.etag or intent.etag is None:
+        landed = await _version_after(context, view, there, intent, current)
+    if landed is None:
+        await context.store.write(lambda tx: tx.intents.close(intent.id))
+        return view, there, None
+    view, there = await writes.landed(view, there, key, landed, sent_units(intent), intent.id, "recovered")
+    return view, there, None
+
+
+async def _version_after(context: Context, view: View, there: There, intent: Intent, current: Found) -> Found | None:
+    """Return the version that our call made, or `None` where none is ours."""
+    versions = await context.client.history(intent.kind, current.resource_id)
+    candidate = _next_version(versions, intent.etag, current.resource_id) if versions else None
+    if versions is None and view.config.operation_id_kept:
+        # No history: our id in the current version proves that ours landed, and what we sent is what was agreed.
+        ours = stamp.operation_id(current.tree) == intent.id
+        return Found(current.resource_id, _body(intent), current.etag, current.version) if ours else None
+    if candidate is None:
+        return None
+    if view.config.operation_id_kept:
+        return candidate if stamp.operation_id(candidate.tree) == intent.id else None
+    return candidate if _holds_what_was_sent(view, there, intent, candidate) else None
+
+
+def _next_version(versions: Sequence[Version], etag: str | None, resource_id: str) -> Found | None:
+    """Return the version right after the one that our ETag names; `versions` are newest first."""
+    ours = (etag or "").removeprefix("W/").strip('"')
+    for newer, older in zip(versions, versions[1:], strict=False):
+        if older.version == ours and newer.tree is not None:
+            return found_of(resource_id, newer.tree)
+    return None
+
+
+def _holds_what_was_sent(view: View, there: There, intent: Intent, candidate: Found) -> bool:
+    key = (intent.kind, intent.local_id)
+    refs, knowledge = refs_of(view), knowledge_of(view)
+    sent = with_stored(there, key, Found(candidate.resource_id, _body(intent)), refs, knowledge)
+    stored = with_stored(there, key, candidate, refs, knowledge)
+    return all(
+        same_value(sent.theirs.assembled.values.get(unit), stored.theirs.assembled.values.get(unit))
+        for unit in sent_units(intent)
+    )
+
+
+def _body(intent: Intent) -> Resource:
+    tree = loads(intent.body)
+    return tree if isinstance(tree, dict) else {}

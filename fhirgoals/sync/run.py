@@ -1,0 +1,183 @@
+"""One run over one connection: take its lease, read each linked plan, reconcile those that moved, count what was done.
+
+A plan of which nothing may go there and nothing was sent is not asked for at all. A plan that fails does not stop the
+others; it stays marked and the run says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from fhirgoals.domain.units import Json
+from fhirgoals.errors import FhirgoalsError, Outdated, Refused, RemoteError
+from fhirgoals.fhir.client import EhrClient
+from fhirgoals.store.marks import DirtyPlan
+from fhirgoals.store.threads import AsyncStore
+from fhirgoals.store.tx import Tx
+from fhirgoals.sync.apply import Context, Writes
+from fhirgoals.sync.changes import Reading, read_plan, unchanged
+from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.preview import Planned
+from fhirgoals.sync.reconcile import Outcome, reconcile
+from fhirgoals.sync.recover import recover
+from fhirgoals.sync.view import View, disclosed, load_view
+
+LEASE_S = 120.0
+"""How long a lease is taken for; it is renewed with every plan."""
+
+TRIES = 4
+"""How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
+
+
+@dataclass
+class Counts:
+    """What a run did. Created, pushed, pulled count resources; conflicts, proposals and held count units."""
+
+    connection: str
+    read: int = 0
+    created: int = 0
+    pushed: int = 0
+    pulled: int = 0
+    conflicts: int = 0
+    proposals: int = 0
+    held: int = 0
+    quarantined: int = 0
+    requests: int = 0
+    writes: int = 0
+    new_items: int = 0
+    unlinked: int = 0
+    unanswered: list[str] = field(default_factory=list)
+    operations: list[dict[str, Json]] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add what one look at one plan did."""
+        for name in ("created", "pushed", "pulled"):
+            setattr(self, name, getattr(self, name) + getattr(outcome, name))
+        self.operations.extend(outcome.operations)
+
+    def add_state(self, outcome: Outcome) -> None:
+        """Add how one plan stands after its last look."""
+        for name in ("read", "conflicts", "proposals", "held", "quarantined", "new_items"):
+            setattr(self, name, getattr(self, name) + getattr(outcome, name))
+
+    def as_json(self) -> dict[str, Json]:
+        """Return the counts as `sync --json` prints them."""
+        shown = asdict(self)
+        del shown["operations"]
+        return shown
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs one connection. `client` talks to its EHR; `owner` is unique to the process and names the lease's holder."""
+
+    store: AsyncStore
+    connection: str
+    client: EhrClient
+    clock: Callable[[], datetime]
+    new_id: Callable[[], UUID]
+    owner: str
+    progress: Callable[[int, int], None] = lambda _done, _total: None
+
+    async def sync(self) -> Counts:
+        """Bring all plans and the EHR together; raises `Refused` while another process holds the connection."""
+        now = self.clock()
+        fence = await self.store.write(lambda tx: tx.connections.acquire(self.connection, self.owner, LEASE_S, now))
+        if fence is None:
+            raise Refused(f"connection {self.connection} is being worked by another process: wait until it is done")
+        context = Context(self.connection, self.store, self.client, fence, self.clock, self.new_id)
+        counts = Counts(self.connection)
+        try:
+            plans = await self.store.read(lambda tx: tx.plans.ids())
+            due = {one.plan_id: one for one in await self.store.read(lambda tx: tx.dirty.take(self.connection, now))}
+            waiting = await self._not_due(plans, due)
+            for done, plan_id in enumerate(plans):
+                self.progress(done, len(plans))
+                if plan_id in waiting:
+                    continue  # an edit that is not released yet: it can still be taken back without trace
+                await self._one(context, plan_id, due.get(plan_id), counts)
+                await self.store.write(lambda tx: tx.connections.renew(self.connection, fence, LEASE_S, self.clock()))
+        finally:
+            await self.store.write(lambda tx: tx.connections.release(self.connection, fence))
+        counts.requests, counts.writes = self.client.requests, self.client.writes
+        return counts
+
+    async def preview(self) -> Counts:
+        """Return what `sync` would do now, without writing anywhere."""
+        counts = Counts(self.connection)
+        for plan_id in await self.store.read(lambda tx: tx.plans.ids()):
+            view = await self._view(plan_id)
+            if view.patient is None or self._nothing_to_do_with(view):
+                counts.unlinked += view.patient is None and not self._nothing_to_do_with(view)
+                continue
+            reading = await read_plan(self.client, view, view.patient)
+            planned = Planned(self.new_id)
+            outcome = await reconcile(planned.armed(view), reading, planned, self.clock().date())
+            counts.add(outcome)
+            counts.add_state(outcome)
+        counts.requests, counts.writes = self.client.requests, 0
+        return counts
+
+    async def _not_due(self, plans: tuple[str, ...], due: dict[str, DirtyPlan]) -> set[str]:
+        marked = await self.store.read(lambda tx: tx.dirty.marked(self.connection))
+        return {plan_id for plan_id in plans if plan_id in marked and plan_id not in due}
+
+    async def _one(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
+        try:
+            await self._plan(context, plan_id, mark, counts)
+        except RemoteError:
+            counts.unanswered.append(plan_id)
+        except Outdated:
+            counts.unanswered.append(plan_id)  # our record keeps moving: the next run takes it up
+
+    async def _plan(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
+        outcome: Outcome | None = None
+        for _ in range(TRIES):
+            view = await self._view(plan_id)
+            if self._nothing_to_do_with(view):
+                break
+            if view.patient is None:
+                counts.unlinked += 1
+                return
+            writes = Writes(context)
+            open_still: list[Waiting] = []
+            if view.intents:
+                left = await recover(context, view, writes)
+                open_still = [Waiting("held", one.local_id, one.kind, why) for one, why in left]
+                view = await self._view(plan_id)
+            reading = await read_plan(self.client, view, view.patient)
+            if mark is None and outcome is None and unchanged(view, reading) and not open_still:
+                counts.read += reading.read
+                return
+            outcome = await self._reconciled(view, reading, writes, open_still)
+            counts.add(outcome)
+            if not outcome.again:
+                break
+        if outcome is not None:
+            counts.add_state(outcome)
+            if outcome.again:
+                counts.unanswered.append(plan_id)
+                return
+        if mark is not None:
+            await self.store.write(lambda tx: tx.dirty.clear(plan_id, self.connection, mark.upto))
+
+    async def _reconciled(self, view: View, reading: Reading, writes: Writes, open_still: list[Waiting]) -> Outcome:
+        return await reconcile(view, reading, writes, self.clock().date(), tuple(open_still))
+
+    async def _view(self, plan_id: str) -> View:
+        installation = self.store.store.installation
+
+        def load(tx: Tx) -> View:
+            return load_view(tx, self.connection, plan_id, installation)
+
+        return await self.store.read(load)
+
+    def _nothing_to_do_with(self, view: View) -> bool:
+        """Tell whether nothing of the plan may go there and nothing was ever sent: then nothing is asked either."""
+        return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
+
+
+__all__ = ["Counts", "FhirgoalsError", "Runner"]

@@ -1,0 +1,181 @@
+"""What our store knows of one plan at one connection, read in one transaction, and what follows from it purely.
+
+A `View` is a value: taking an edit or storing a reply gives a new view, so that a preview can run the same passes
+without writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from fhirgoals.domain.disclosure import Disclosed, disclose
+from fhirgoals.domain.identity import Installation
+from fhirgoals.domain.records import Plan
+from fhirgoals.domain.units import Pair, Unit, units
+from fhirgoals.errors import Refused
+from fhirgoals.fhir.exact_json import Resource, canonical, dumps, loads
+from fhirgoals.mappers.refs import Refs, participants_of, visible
+from fhirgoals.store.connections import State
+from fhirgoals.store.intents import Intent
+from fhirgoals.store.links import Link
+from fhirgoals.store.tx import Tx
+from fhirgoals.sync.connection import ConnectionConfig, config_of
+from fhirgoals.sync.decide import Kind, Ours, Place
+from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
+
+MAPPER_VERSION = "1"
+"""Kept with every link; new mapper rows raise it, and both bases are then derived anew (design 5.14)."""
+
+Key = tuple[Kind, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """One plan at one connection: our record and its revisions, links, bases, open intents, and who is who there."""
+
+    connection: str
+    config: ConnectionConfig
+    state: State
+    installation: Installation
+    plan: Plan
+    rev: int
+    revs: Mapping[Unit, int]
+    links: Mapping[Key, Link]
+    bases: Mapping[Unit, Pair]
+    intents: tuple[Intent, ...]
+    people: Mapping[str, str]
+    problems: Mapping[str, str]
+
+    @property
+    def patient(self) -> str | None:
+        """The reference of the linked patient, or `None` where nobody is linked."""
+        client = self.plan.client
+        return self.people.get(client.id) if client else None
+
+    @property
+    def sent_before(self) -> frozenset[str]:
+        """Ids of the plan, goals and steps that this connection was sent earlier."""
+        steps = {unit.member for unit in self.bases if unit.family == "steps"}
+        return frozenset({local_id for _, local_id in self.links} | steps)
+
+
+def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation) -> View:
+    """Return the view of a plan at a connection; raises `Refused` where either is unknown."""
+    known = tx.connections.get(connection)
+    stored = tx.plans.get(plan_id)
+    if known is None or stored is None:
+        raise Refused(f"no such {'connection' if known is None else 'plan'}: list them with `fhirgoals ehr list`")
+    config = config_of(known.config)
+    names = tx.people.identities(connection)
+    prefix = plan_id + "/"
+    return View(
+        connection=connection,
+        config=config,
+        state=known.state,
+        installation=installation,
+        plan=stored.plan,
+        rev=stored.rev,
+        revs={unit: one.rev for unit, one in tx.plans.unit_revs(plan_id).items()},
+        links={(link.kind, link.local_id): link for link in tx.links.for_plan(connection, plan_id)},
+        bases=tx.bases.for_plan(connection, plan_id),
+        intents=tx.intents.for_plan(connection, plan_id),
+        people={local: reference for local, reference in names.items() if "/" not in local},
+        problems={local[len(prefix) :]: reference for local, reference in names.items() if local.startswith(prefix)},
+    )
+
+
+def refs_of(view: View) -> Refs:
+    """Return the names of the plan's people, problems and goals at the connection."""
+    return Refs(
+        namespace=view.installation.namespace,
+        plan_id=view.plan.id,
+        people=view.people,
+        problems=view.problems,
+        goals={
+            local_id: f"Goal/{link.resource_id}"
+            for (kind, local_id), link in view.links.items()
+            if kind == "Goal" and link.resource_id is not None
+        },
+        participants=participants_of(view.plan),
+        base_url=view.config.base_url,
+    )
+
+
+def disclosed(view: View, on: date) -> Disclosed:
+    """Return what the connection may see of the plan on a day."""
+    return disclose(
+        view.plan,
+        view.connection,
+        on=on,
+        portal_visible=view.config.portal_visible,
+        sent_before=view.sent_before,
+        send_proposed=view.config.send_proposed,
+    )
+
+
+def ours_of(view: View, on: date) -> Ours:
+    """Return our side of the plan as `decide` takes it."""
+    shown = disclosed(view, on)
+    if shown.plan is None:
+        refused = shown.refused or "nothing_disclosed"
+        return Ours(view.plan.id, view.rev, {}, revs=view.revs, refused=refused)
+    seen = visible(shown.plan, refs_of(view))
+    hidden = frozenset(units(view.plan).keys() - seen.keys())
+    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals)
+
+
+def knowledge_of(view: View) -> Knowledge:
+    """Return what reading the EHR needs to know of our side."""
+    void = frozenset(goal.id for goal in view.plan.goals if goal.lifecycle == "entered_in_error")
+    return Knowledge(member_ids(view.plan), view.bases, void)
+
+
+def there_of(view: View, found: Mapping[Key, Found], missing: Mapping[Key, Place]) -> There:
+    """Return what was read of the plan at the EHR."""
+    return read_there(view.plan.id, found, missing, refs_of(view), knowledge_of(view))
+
+
+def last_seen(view: View) -> There:
+    """Return the plan at the EHR as the links remember it."""
+    found = {}
+    for key, link in view.links.items():
+        if link.resource_id is not None and link.raw is not None:
+            tree = loads(link.raw)
+            if isinstance(tree, dict):
+                found[key] = Found(link.resource_id, tree, link.etag, link.version)
+    return there_of(view, found, {})
+
+
+def with_bases(view: View, pairs: Mapping[Unit, Pair]) -> View:
+    """Return the view with those pairs settled."""
+    return replace(view, bases={**view.bases, **pairs})
+
+
+def with_link(view: View, link: Link) -> View:
+    """Return the view with one resource linked or its link renewed."""
+    return replace(view, links={**view.links, (link.kind, link.local_id): link})
+
+
+def with_plan(view: View, plan: Plan, rev: int, touched: Mapping[Unit, object]) -> View:
+    """Return the view with our record at its next revision."""
+    return replace(view, plan=plan, rev=rev, revs={**view.revs, **dict.fromkeys(touched, rev)})
+
+
+def content_hash(tree: Resource) -> str:
+    """Return a hash of a resource's content: without version and time of change, and whatever the order of keys.
+
+    A server that bumps a version without a change, or shows none at all, is no edit (vendor reference, 0.4).
+    """
+    meta = tree.get("meta")
+    if isinstance(meta, dict):
+        kept = {name: part for name, part in meta.items() if name not in ("versionId", "lastUpdated", "source")}
+        tree = {**tree, "meta": kept}
+    return hashlib.sha256(canonical(tree)).hexdigest()
+
+
+def raw_text(tree: Resource) -> str:
+    """Return a resource's exact JSON text, as links and intents keep it."""
+    return dumps(tree).decode()
