@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,11 +96,8 @@ class Store:
             raise StoreError(f"the store {self._shown} is empty: `fhirgoals put` fills one")
         if version is None or (upgrade and version != schema.REVISIONS[-1]):
             self.upgrade()
-        elif version != schema.REVISIONS[-1]:
-            raise StoreError(
-                f"the store {self._shown} is of an older version of fhirgoals ({version}): make a backup and run"
-                " `fhirgoals db upgrade`"
-            )
+        elif fault := version_fault(version):
+            raise StoreError(f"the store {self._shown} {fault}")
         with self._begin("read") as connection:
             row = connection.execute(sa.select(schema.installation)).one()
         self._installation = Installation(row.identifier_system, UUID(row.namespace))
@@ -160,9 +157,7 @@ class Store:
             return None
         version = connection.scalar(sa.select(sa.column("version_num")).select_from(sa.table(schema.VERSION_TABLE)))
         if version is not None and version not in schema.REVISIONS:
-            raise StoreError(
-                f"the store {self._shown} was written by a newer fhirgoals (version {version}): use that one"
-            )
+            raise StoreError(f"the store {self._shown} {version_fault(version)}")
         return version
 
     def _write_ahead(self) -> None:
@@ -173,6 +168,15 @@ class Store:
             raw = connection.connection.dbapi_connection
             if raw is not None:
                 raw.execute("PRAGMA journal_mode=WAL")
+
+
+def version_fault(version: str, known: Sequence[str] = schema.REVISIONS) -> str | None:
+    """Return what is wrong with a store at that schema version, and what to do; `None` where it is the newest known."""
+    if version not in known:
+        return f"was written by a newer fhirgoals (schema {version}): use that one"
+    if version != known[-1]:
+        return f"is of an older fhirgoals (schema {version}): make a backup, then run `fhirgoals db upgrade`"
+    return None
 
 
 def _parsed(url: str) -> sa.URL:

@@ -36,6 +36,8 @@ def store_errors(shown: str, mode: Mode, busy_timeout_s: float) -> Iterator[None
         raise
     except sa.exc.DBAPIError as error:
         raise _ours(error, shown, mode, busy_timeout_s) from None
+    except sa.exc.StatementError:
+        raise Bug("a value of a type or zone that the store does not keep; nothing was written") from None
     except sa.exc.TimeoutError:
         raise StoreError(
             f"the store {shown} is busy: no free database connection; nothing was written, try again"
@@ -48,6 +50,8 @@ def _ours(error: sa.exc.DBAPIError, shown: str, mode: Mode, busy_timeout_s: floa
         return Outdated("somebody else wrote the same row at the same moment; nothing was written: read again")
     if isinstance(error, sa.exc.IntegrityError):
         return Bug(f"the store refused a row ({_first(codes)}); nothing was written")
+    if isinstance(error, sa.exc.DataError | sa.exc.ProgrammingError) and not codes & _NOT_ALLOWED:
+        return Bug(f"the store can't keep a value, or not read a statement ({_first(codes)}); nothing was written")
     if codes & _READ_ONLY and mode == "read":
         return Bug("a write inside `store.read()`; nothing was written")
     return StoreError(f"the store {shown} {_sentence(codes, busy_timeout_s)}; nothing was written")
@@ -69,7 +73,7 @@ def _sentence(codes: set[str], busy_timeout_s: float) -> str:
         if codes & known:
             return sentence
     if not codes:
-        return "can't be reached: check that the database runs and that the address is right"
+        return "can't be reached: check that the database runs, and its address, user and password"
     return f"failed ({_first(codes)}): check its disk and its database"
 
 

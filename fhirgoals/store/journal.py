@@ -112,7 +112,8 @@ class Ledger:
         owner, name = unit
         row = {"connection": connection, "plan_id": plan_id, "owner": owner, "unit": name, "rev": rev}
         statement = insert(self._connection, schema.ledger).values({**row, "why": why, "at": at})
-        return self._connection.execute(statement.on_conflict_do_nothing()).rowcount > 0
+        noted = statement.on_conflict_do_nothing().returning(schema.ledger.c.rev)
+        return self._connection.execute(noted).scalar_one_or_none() is not None
 
     def list(self, connection: str | None = None, plan_id: str | None = None) -> tuple[Undelivered, ...]:
         """Return the rows, by connection, plan, unit and revision; of one connection and one plan where given."""
