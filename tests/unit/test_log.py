@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import io
 import json
 import logging
@@ -35,6 +36,21 @@ def lines() -> Iterator[io.StringIO]:
     root.handlers[:], root.level = handlers, level
     structlog.contextvars.clear_contextvars()
     structlog.reset_defaults()
+
+
+@contextlib.contextmanager
+def listening(name: str) -> Iterator[io.StringIO]:
+    """Yield what a handler of somebody else on the logger `name` writes, the logger being open."""
+    logger = logging.getLogger(name)
+    heard = io.StringIO()
+    handler = logging.StreamHandler(heard)
+    before = dict(vars(logger))
+    logger.filters, logger.propagate, logger.disabled = [], True, False
+    logger.setLevel(logging.DEBUG)
+    logger.handlers = [handler]
+    yield heard
+    vars(logger).update(before)
+    logger.setLevel(before["level"])
 
 
 def only_line(written: io.StringIO) -> dict[str, object]:
@@ -125,16 +141,12 @@ def test_exception_is_told_by_class_and_place_alone(lines: io.StringIO) -> None:
 )
 def test_library_record_has_no_text(name: str, lines: io.StringIO) -> None:
     """What a library logs is told as a warning from a place, without message, arguments, extras or traceback."""
-    foreign = io.StringIO()
-    other_handler = logging.StreamHandler(foreign)
-    logger = logging.getLogger(name)
-    logger.addHandler(other_handler)
-    try:
-        raise ValueError(CANARY)
-    except ValueError:
-        logger.error("GET %s " + CANARY, CANARY, exc_info=True, stack_info=True, extra={"url": CANARY})
-    finally:
-        logger.removeHandler(other_handler)
+    with listening(name) as foreign:
+        try:
+            raise ValueError(CANARY)
+        except ValueError:
+            text = "GET %s " + CANARY
+            logging.getLogger(name).error(text, CANARY, exc_info=True, stack_info=True, extra={"url": CANARY})
     line = only_line(lines)
     assert (line["event"], line["logger"], line["level"]) == (LIBRARY_EVENT, name, "error")
     assert (line["error"], str(line["at"]).split(":")[0]) == ("ValueError", "test_log")
@@ -154,18 +166,10 @@ def test_warning_of_a_library_has_no_text(lines: io.StringIO) -> None:
 
 async def test_url_of_a_request_never_gets_out(lines: io.StringIO) -> None:
     """httpx logs each URL, and search URLs hold names: with our logging at debug nothing of it is seen."""
-    heard = io.StringIO()
-    handler = logging.StreamHandler(heard)
-    httpx_logger = logging.getLogger("httpx")
-    httpx_logger.addHandler(handler)
-    httpx_logger.setLevel(logging.DEBUG)
     transport = httpx.MockTransport(lambda _: httpx.Response(200))
-    try:
+    with listening("httpx") as heard:
         async with httpx.AsyncClient(transport=transport) as client:
             await client.get("https://ehr.example/fhir/Patient", params={"name": "Canary"})
-    finally:
-        httpx_logger.removeHandler(handler)
-        httpx_logger.setLevel(logging.NOTSET)
     assert heard.getvalue(), "httpx no longer logs requests: this test shows nothing"
     assert "Canary" not in heard.getvalue() + lines.getvalue()
     assert "ehr.example" not in heard.getvalue() + lines.getvalue()
@@ -203,7 +207,10 @@ def test_events_in_the_product_are_literals() -> None:
     levels = {"debug", "info", "warning", "error", "exception", "critical", "fatal", "log", "msg"}
     wrong = []
     for file in sorted(PRODUCT.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        source = file.read_text(encoding="utf-8")
+        if "structlog" not in source and "fhirgoals.log" not in source:
+            continue  # what goes through the standard library's logging has no text at all
+        for node in ast.walk(ast.parse(source)):
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method), args=arguments) if (
                     name.strip("_").lower() in {"log", "logger"} and method in levels
