@@ -29,7 +29,7 @@ class WireCode(Record, frozen=True, kw_only=True):
 
 
 class WireMeasure(Record, frozen=True, kw_only=True):
-    """`Goal.target.measure`: its text and its first coding; `foreign` is the whole element where neither is readable."""
+    """`Goal.target.measure`: its text and first coding; `foreign` is the whole element where neither is readable."""
 
     text: str | None = None
     coding: WireCode | None = None
