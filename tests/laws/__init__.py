@@ -1,0 +1,1 @@
+"""The laws of the mappers, by Hypothesis and on every sample."""
