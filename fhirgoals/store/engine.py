@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -86,10 +86,14 @@ class Store:
 
     def prepare(self, *, create: bool, upgrade: bool) -> None:
         """Check the schema's version and load the installation; see `open_store`."""
-        if not create and self._url.get_backend_name() == "sqlite" and not self._in_memory:
-            file = str(self._url.database)
-            if not file.startswith("file:") and not Path(file).exists():
+        file = None if self._in_memory or self._url.get_backend_name() != "sqlite" else str(self._url.database)
+        if file and not file.startswith("file:") and not Path(file).exists():
+            if not create:
                 raise StoreError(f"there is no store {self._shown}: `fhirgoals put` makes one")
+            if Path(file).parent.is_dir():
+                # Nobody else on the machine may read it; SQLite gives its log the same rights.
+                with suppress(OSError):
+                    Path(file).touch(mode=0o600)
         with self._begin("read") as connection:
             version = self._version(connection)
         if version is None and not create:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from fhirgoals.domain.units import Unit
+from fhirgoals.domain.units import Pair, Unit
 from fhirgoals.errors import Refused
 from fhirgoals.store import schema
 from fhirgoals.store.statements import upsert
@@ -38,15 +38,6 @@ class Link:
     mapper_version: str | None = None
     state: LinkState = "ok"
     seen_at: datetime
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Both sides' values of a unit when they last agreed; `None` = not there. `rev` is our revision then."""
-
-    ours: Any
-    theirs: Any
-    rev: int
 
 
 class Links:
@@ -109,7 +100,7 @@ class Bases:
         )
         return {Unit(row.owner, row.unit): Pair(row.ours, row.theirs, row.rev) for row in rows}
 
-    def settle(self, connection: str, plan_id: str, pairs: Mapping[tuple[str, str], Pair]) -> None:
+    def settle(self, connection: str, plan_id: str, pairs: Mapping[Unit, Pair]) -> None:
         """Move the pairs of these units; all others stay."""
         upsert(
             self._connection,

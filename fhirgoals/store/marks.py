@@ -80,12 +80,11 @@ class Dirty:
             for plan_id, marks in plans.items()
         )
 
-    def waiting(self, connection: str) -> int:
-        """Return how many plans are marked for the connection, due or not."""
+    def marked(self, connection: str) -> frozenset[str]:
+        """Return the ids of the plans that are marked for the connection, due or not."""
         table = schema.dirty
-        counted = sa.select(sa.func.count(table.c.plan_id.distinct()))
-        marked = (table.c.connection == connection) & (table.c.marks > table.c.done)
-        return self._connection.scalar(counted.where(marked)) or 0
+        here = (table.c.connection == connection) & (table.c.marks > table.c.done)
+        return frozenset(self._connection.scalars(sa.select(table.c.plan_id).where(here)))
 
     def clear(self, plan_id: str, connection: str, upto: UpTo) -> None:
         """Clear the marks that were taken; one set since then stays."""

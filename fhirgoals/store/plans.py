@@ -20,8 +20,8 @@ from fhirgoals.store.marks import Dirty
 from fhirgoals.store.people import People
 from fhirgoals.store.statements import upsert
 
-Touched = Mapping[tuple[str, str], tuple[Any, Any]]
-"""Per (owner, unit) the old and the new value, JSON trees; `None` = not there."""
+Touched = Mapping[Unit, tuple[Any, Any]]
+"""Per unit the old and the new value, JSON trees; `None` = not there."""
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(Plan, float_hook=Decimal)

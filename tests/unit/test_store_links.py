@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Unit
+from fhirgoals.domain.units import Pair, Unit
 from fhirgoals.errors import Bug, Refused
 from fhirgoals.fhir import exact_json
 from fhirgoals.store import Store
 from fhirgoals.store.intents import Intent
-from fhirgoals.store.links import Link, Pair
+from fhirgoals.store.links import Link
 from tests.unit.store_fixtures import NOW, later, plan, store, store_url
 
 __all__ = ["plan", "store", "store_url"]

@@ -210,6 +210,17 @@ def test_store_in_memory_serves_all_threads() -> None:
     store.close()
 
 
+def test_store_is_for_its_user_alone(store_url: str, tmp_path: Path) -> None:
+    """Neither the new file nor its log can be read by other users."""
+    store = open_store(store_url)
+    with store.write() as tx:
+        save(tx, a_plan())
+        rights = {file.name: file.stat().st_mode & 0o077 for file in tmp_path.iterdir()}
+    assert rights.keys() >= {"store.db", "store.db-wal"}
+    assert set(rights.values()) == {0}
+    store.close()
+
+
 def test_clock_is_an_argument(store_url: str) -> None:
     """The time of creation is the clock's."""
     store = open_store(store_url, clock=lambda: NOW)

@@ -49,7 +49,7 @@ def test_each_save_is_the_next_revision_and_all_stay(store: Store, plan: Plan) -
     second = with_text(plan, "second")
     unit = Unit("plan-1-g1", "text")
     with store.write() as tx:
-        touched = {unit: ("text of plan-1-g1", "second"), ("plan-1", "title"): (None, {"n": Decimal("7.10")})}
+        touched = {unit: ("text of plan-1-g1", "second"), Unit("plan-1", "title"): (None, {"n": Decimal("7.10")})}
         rev = save(tx, second, 1, at=later(5), by="ehr-a", origin="ehr-a", touched=touched, summary="a \x00 summary")
     assert rev == 2
     with store.read() as tx:
@@ -145,7 +145,7 @@ def test_failed_save_leaves_no_mark(store: Store, plan: Plan) -> None:
         stored = tx.plans.get("plan-1")
         assert stored is not None
         assert stored.rev == 1
-        assert tx.dirty.waiting("ehr-a") == 0
+        assert tx.dirty.marked("ehr-a") == set()
         assert tx.plans.unit_revs("plan-1")[Unit("plan-1-g1", "text")].rev == 1
 
 

@@ -13,9 +13,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from fhirgoals.domain.records import Plan
+from fhirgoals.domain.units import Pair, Unit
 from fhirgoals.errors import Bug, Outdated, StoreError
 from fhirgoals.store import AsyncStore, Store, open_store, schema
-from fhirgoals.store.links import Pair
 from fhirgoals.store.migrations import migrate, migrate_down
 from tests.unit.store_fixtures import a_plan, plan, save, store, store_url, with_text
 
@@ -111,14 +111,14 @@ def test_reader_sees_one_state(store: Store, store_url: str, plan: Plan) -> None
     """What is committed while a reader reads is not seen by it, not even in other tables."""
     other = open_store(store_url)
     with store.read() as tx:
-        assert tx.dirty.waiting("ehr-a") == 0
+        assert tx.dirty.marked("ehr-a") == set()
         with other.write() as writer:
             save(writer, with_text(plan, "new"), 1)
         stored = tx.plans.get("plan-1")
         assert stored is not None
-        assert (stored.rev, tx.dirty.waiting("ehr-a")) == (1, 0)
+        assert (stored.rev, tx.dirty.marked("ehr-a")) == (1, set())
     with store.read() as tx:
-        assert tx.dirty.waiting("ehr-a") == 1
+        assert tx.dirty.marked("ehr-a") == {"plan-1"}
     other.close()
 
 
@@ -209,7 +209,7 @@ def test_many_pairs_settle_in_one_statement(store: Store, plan: Plan) -> None:
     listen = lambda *args: batches.append(args[-1])  # noqa: E731
     sa.event.listen(engine, "before_cursor_execute", listen)
     with store.write() as tx:
-        tx.bases.settle("ehr-a", "plan-1", {("plan-1-g1", f"note:{n}"): Pair(n, n, 1) for n in range(500)})
+        tx.bases.settle("ehr-a", "plan-1", {Unit("plan-1-g1", f"note:{n}"): Pair(n, n, 1) for n in range(500)})
         assert len(tx.bases.for_plan("ehr-a", "plan-1")) == 500
     sa.event.remove(engine, "before_cursor_execute", listen)
     assert batches.count(True) == 1
