@@ -6,12 +6,13 @@ it moved, only the version right after ours can be ours, and it is when it equal
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
+from fhirgoals.domain.units import same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
 from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.fhir.pages import Version
-from fhirgoals.domain.units import same_value
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.sync.apply import Context, Writes, sent_units
@@ -123,7 +124,7 @@ async def _version_after(context: Context, view: View, there: There, intent: Int
 def _next_version(versions: Sequence[Version], etag: str | None, resource_id: str) -> Found | None:
     """Return the version right after the one that our ETag names; `versions` are newest first."""
     ours = (etag or "").removeprefix("W/").strip('"')
-    for newer, older in zip(versions, versions[1:], strict=False):
+    for newer, older in itertools.pairwise(versions):
         if older.version == ours and newer.tree is not None:
             return found_of(resource_id, newer.tree)
     return None

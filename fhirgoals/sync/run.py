@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from fhirgoals.domain.units import Json
-from fhirgoals.errors import FhirgoalsError, Outdated, Refused, RemoteError
+from fhirgoals.errors import Outdated, Refused, RemoteError
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
@@ -110,10 +110,13 @@ class Runner:
         counts = Counts(self.connection)
         for plan_id in await self.store.read(lambda tx: tx.plans.ids()):
             view = await self._view(plan_id)
-            if view.patient is None or self._nothing_to_do_with(view):
-                counts.unlinked += view.patient is None and not self._nothing_to_do_with(view)
+            if self._nothing_to_do_with(view):
                 continue
-            reading = await read_plan(self.client, view, view.patient)
+            patient = view.patient
+            if patient is None:
+                counts.unlinked += 1
+                continue
+            reading = await read_plan(self.client, view, patient)
             planned = Planned(self.new_id)
             outcome = await reconcile(planned.armed(view), reading, planned, self.clock().date())
             counts.add(outcome)
@@ -139,7 +142,8 @@ class Runner:
             view = await self._view(plan_id)
             if self._nothing_to_do_with(view):
                 break
-            if view.patient is None:
+            patient = view.patient
+            if patient is None:
                 counts.unlinked += 1
                 return
             writes = Writes(context)
@@ -148,7 +152,7 @@ class Runner:
                 left = await recover(context, view, writes)
                 open_still = [Waiting("held", one.local_id, one.kind, why) for one, why in left]
                 view = await self._view(plan_id)
-            reading = await read_plan(self.client, view, view.patient)
+            reading = await read_plan(self.client, view, patient)
             if mark is None and outcome is None and unchanged(view, reading) and not open_still:
                 counts.read += reading.read
                 return
@@ -179,5 +183,3 @@ class Runner:
         """Tell whether nothing of the plan may go there and nothing was ever sent: then nothing is asked either."""
         return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
 
-
-__all__ = ["Counts", "FhirgoalsError", "Runner"]

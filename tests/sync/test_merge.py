@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import product
 
 import pytest
@@ -113,8 +114,6 @@ def test_second_parent_beside_ours_is_a_clash() -> None:
 
 def test_digits_of_a_decimal_are_a_value() -> None:
     """19.0 and 19.00 differ: the digits that a clinician wrote are kept."""
-    from decimal import Decimal
-
     case = seen(pair=Pair(Decimal("19.0"), Decimal("19.0"), 3), ours=Decimal("19.0"), theirs=Decimal("19.00"))
     assert judge(case, Fixed()).action is Action.PULL
 
