@@ -16,6 +16,7 @@ from fhirgoals.mappers.lens import copy
 
 # XML 1.0, section 2.2, production Char, less the discouraged control characters of its note.
 _NOT_XML = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
+_BEFORE_TEXT = ("resourceType", "id", "meta", "implicitRules", "language")
 _NOTHING = "Plan without a title"
 
 
@@ -54,7 +55,7 @@ def with_text(tree: Resource, text: Resource) -> Resource:
     if "text" in made:
         made["text"] = text
         return made
-    head = {key: made.pop(key) for key in ("resourceType", "id", "meta", "implicitRules", "language") if key in made}
+    head: Resource = {key: made.pop(key) for key in _BEFORE_TEXT if key in made}
     return {**head, "text": text, **made}
 
 
