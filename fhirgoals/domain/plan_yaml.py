@@ -30,6 +30,7 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}\Z")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
@@ -54,13 +55,20 @@ def decoded(text: str | bytes) -> str:
         except UnicodeDecodeError as error:
             raise Unreadable("", f"is not UTF-8 at byte {error.start}: save it as UTF-8") from None
     text = text.removeprefix("\ufeff")
-    if "\x00" in text:
-        raise Unreadable("", "holds NUL bytes: it is no text, or not UTF-8")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise Unreadable("", "holds half a character (a lone surrogate): save it as UTF-8")
+    checked_text(text)
     if not text.strip():
         raise Unreadable("", "is empty")
     return text
+
+
+def checked_text(text: str) -> None:
+    """Raise `Unreadable` for a text that no store or EHR can hold: NUL, or half a character."""
+    found = _UNSTORABLE.search(text)
+    if found is None:
+        return
+    if found[0] == "\x00":
+        raise Unreadable("", "holds NUL characters: it is no text, or not UTF-8")
+    raise Unreadable("", "holds half a character (a lone surrogate): save it as UTF-8")
 
 
 def shown_key(key: str) -> str:
@@ -168,6 +176,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
         line = text.splitlines()[mark.line : mark.line + 1]
         tab = bool(line) and "\t" in line[0][: len(line[0]) - len(line[0].lstrip())]
         rule = "a tab stands in the indentation: use spaces" if tab else "the YAML is broken here"
+        if "nesting depth" in (error.problem or ""):
+            rule = f"nests more than {MAX_DEPTH} levels"
         raise Unreadable("", f"line {mark.line + 1}, column {mark.column + 1}: {rule}") from None
     except yaml.YAMLError:
         raise Unreadable("", "holds a control character that YAML does not allow") from None

@@ -100,7 +100,9 @@ def _file_tree(plan: Plan, *, keep: tuple[type, ...]) -> dict[str, Value]:
 
 def _loaded(text: str | bytes, name: str, read: Callable[[str], Value]) -> Plan:
     try:
-        tree = _plan_tree(read(plan_yaml.decoded(text)), name)
+        whole = read(plan_yaml.decoded(text))
+        _bounded(whole)
+        tree = _plan_tree(whole, name)
     except Unreadable as error:
         raise UnreadablePlan(name, (Fault(error.path, error.rule),)) from None
     try:
@@ -142,7 +144,6 @@ def _json_tree(text: str) -> Value:
         raise Unreadable("", f"line {error.lineno}, column {error.colno}: the JSON is broken here") from None
     except RecursionError:
         raise Unreadable("", f"nests more than {plan_yaml.MAX_DEPTH} levels") from None
-    _bounded(tree)
     return tree
 
 
@@ -157,9 +158,11 @@ def _bounded(tree: Value) -> None:
         below: list[Value] = []
         for node in layer:
             if isinstance(node, dict):
-                below += node.values()
+                below += [*node, *node.values()]
             elif isinstance(node, list):
                 below += node
+            elif isinstance(node, str):
+                plan_yaml.checked_text(node)
         layer, depth = below, depth + 1
 
 
@@ -308,7 +311,7 @@ def _rule(said: str, kind: Any, steps: list[str | int]) -> str:
     if said.startswith("Invalid enum value"):
         allowed = _allowed(kind, steps)
         return "is not one of " + ", ".join(allowed) if allowed else "is not one of the allowed words"
-    if "date" in said:
+    if said.startswith(("Invalid RFC3339", "Expected `date")):
         return "must be a day, YYYY-MM-DD"
     if wrong := re.match(r"Expected `([a-z |]+)`", said):
         wanted = " or ".join(_KINDS.get(each, each) for each in wrong[1].split(" | ") if each != "null")
