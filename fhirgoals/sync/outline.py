@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fhirgoals.domain.units import Json, Unit, Values
-from fhirgoals.mappers.narrative import Entry
+from fhirgoals.mappers.narrative import Line, Outline
 from fhirgoals.mappers.refs import Refs
 
 
-def outline_there(plan_id: str, merged: Values, refs: Refs) -> tuple[str | None, tuple[Entry, ...]]:
+def outline_there(plan_id: str, merged: Values, refs: Refs) -> tuple[str | None, tuple[Outline, ...]]:
     """Return the title and the goals, nested and in order, with their steps.
 
     Only goals that are listed and named there are shown; `merged` are the units as they will stand at the EHR.
@@ -23,19 +23,19 @@ def outline_there(plan_id: str, merged: Values, refs: Refs) -> tuple[str | None,
     def words(status: Json) -> str:
         return status.replace("_", " ") if isinstance(status, str) else ""
 
-    def steps(goal: str) -> tuple[Entry, ...]:
+    def steps(goal: str) -> tuple[Line, ...]:
         found = []
         for step in value(plan_id, f"order:{goal}") or []:
             text, status = value(plan_id, f"step:{step}.text"), value(plan_id, f"step:{step}.status") or {}
             if isinstance(text, str) and value(plan_id, f"steps:{step}"):
-                found.append(Entry(text=text, status=words(status.get("status"))))
+                found.append(Line(text=text, status=words(status.get("status"))))
         return tuple(found)
 
-    def entry(goal: str, above: frozenset[str]) -> Entry:
+    def entry(goal: str, above: frozenset[str]) -> Outline:
         text, status = value(goal, "text"), value(goal, "status") or {}
         below = [one for one in members if parent[one] == goal and one not in above]
-        return Entry(
-            text=text if isinstance(text, str) else "",
+        return Outline(
+            heading=text if isinstance(text, str) else "",
             status=words(status.get("lifecycle")),
             steps=steps(goal),
             children=tuple(entry(one, above | {one}) for one in below),
