@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -44,6 +45,9 @@ MAX_WAIT_S = 30.0
 
 MaySend: TypeAlias = Callable[[], Awaitable[bool]]
 """The caller's last look (withholding, consent, pause), asked immediately before each attempt, repeats included."""
+
+
+_Keys: TypeAlias = Callable[[Resource], list[str]]
 
 
 class TokenSource(Protocol):
@@ -142,7 +146,8 @@ class EhrClient:
         `fresh` asks the server past its search cache (HAPI answers an equal search from a 60 s old one otherwise).
         Raises `SearchError` if any page can't be had: a search that failed must never look like one that found nothing.
         """
-        found, whole = await self._walk(resource_type, self._url(resource_type), params, fresh=fresh)
+        counted = partial(pages.match_keys, resource_type=resource_type)
+        found, whole = await self._walk(resource_type, self._url(resource_type), params, counted, fresh=fresh)
         return pages.collect(found, resource_type, whole=whole)
 
     async def history(self, resource_type: str, resource_id: str) -> tuple[Version, ...] | None:
@@ -153,7 +158,7 @@ class EhrClient:
         """
         url = self._url(resource_type, resource_id, "_history")
         try:
-            found, whole = await self._walk(resource_type, url, (), fresh=True)
+            found, whole = await self._walk(resource_type, url, (), pages.all_keys, fresh=True)
         except SearchError as failure:
             if isinstance(failure.answer, NotFound | Gone | Refused | Forbidden):
                 return None
@@ -218,22 +223,22 @@ class EhrClient:
     # --- paging ---
 
     async def _walk(
-        self, resource_type: str, url: str, params: Sequence[tuple[str, str]], *, fresh: bool
+        self, resource_type: str, url: str, params: Sequence[tuple[str, str]], keys: _Keys, *, fresh: bool
     ) -> tuple[list[Resource], bool]:
         """Return all pages and whether the end was reached; an expired search is started anew, once."""
         asked = list(params)
         if not any(name == self._page_parameter for name, _ in asked):
             asked.append((self._page_parameter, str(self._page_size)))
         try:
-            return await self._walk_once(resource_type, url, asked, fresh=fresh)
+            return await self._walk_once(resource_type, url, asked, keys, fresh=fresh)
         except _ExpiredError:
             try:
-                return await self._walk_once(resource_type, url, asked, fresh=fresh)
+                return await self._walk_once(resource_type, url, asked, keys, fresh=fresh)
             except _ExpiredError as again:
                 raise self._failed(resource_type, again.answer) from None
 
     async def _walk_once(
-        self, resource_type: str, url: str, params: list[tuple[str, str]], *, fresh: bool
+        self, resource_type: str, url: str, params: list[tuple[str, str]], keys: _Keys, *, fresh: bool
     ) -> tuple[list[Resource], bool]:
         found: list[Resource] = []
         seen: set[str] = set()
@@ -248,7 +253,7 @@ class EhrClient:
                 # No `_offset` here. A server without links and without it had no second page to give.
                 return found, len(found) == 1 and pages.total(found[-1]) <= len(seen)
             page = self._page(resource_type, answer, first=not found)
-            matches = pages.keys(page, resource_type)
+            matches = keys(page)
             if by_offset and seen.issuperset(matches):
                 return found, True
             seen.update(matches)

@@ -75,8 +75,7 @@ class Http:
         """
         _silence_library_logs()
         if app is not None and transport is None:
-            # A crash inside the app is its 500, as over a socket, not an exception in the caller.
-            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            transport = httpx.ASGITransport(app=_as_over_a_socket(app))
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
         self._recorder = recorder
@@ -144,6 +143,37 @@ class Http:
                     return Failure("too_large", sent=True)
                 chunks.append(chunk)
             return Reply(response.status_code, dict(response.headers), b"".join(chunks))
+
+
+def _as_over_a_socket(app: AsgiApp) -> AsgiApp:
+    """Return the app such that its caller sees what a socket would show.
+
+    A crash is a 500, not an exception in the caller; a lost connection (the sandbox loses replies so) stays one.
+    """
+
+    async def served(
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        started = False
+
+        async def send_on(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await app(scope, receive, send_on)
+        except ConnectionError:
+            raise
+        except Exception:
+            # Starlette answers its own 500 before it raises the error on.
+            if not started:
+                await send({"type": "http.response.start", "status": 500, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+
+    return served
 
 
 _FAILURES: tuple[tuple[type[Exception], FailureKind, bool], ...] = (

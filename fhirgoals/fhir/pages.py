@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
-from fhirgoals.fhir.exact_json import Resource, Tree
+from fhirgoals.fhir.exact_json import Resource, Tree, canonical
 from fhirgoals.fhir.replies import OutcomeIssue, etag_version, issues_of, string, version_of
 
 NOT_WHOLE = "4119"
@@ -90,8 +90,13 @@ def versions(pages: Iterable[Resource], resource_type: str, resource_id: str) ->
     return tuple(found)
 
 
-def keys(page: Resource, resource_type: str) -> list[str]:
-    """Return a key for each match of a page: what must be new for a page to count as another page."""
+def all_keys(page: Resource) -> list[str]:
+    """Return a key for each entry of a page of history, deletions too."""
+    return [canonical(entry).decode() for entry in _entries(page)]
+
+
+def match_keys(page: Resource, resource_type: str) -> list[str]:
+    """Return a key for each match of a page of a search: one must be new for it to count as another page."""
     result = []
     for entry in _objects(page.get("entry")):
         if is_match(entry, resource_type):

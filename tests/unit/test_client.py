@@ -29,6 +29,8 @@ from fhirgoals.fhir.client import EhrClient, SearchError
 from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.fhir.http import Failure, Http, Reply, Request
 from fhirgoals.fhir.pages import Version
+from fhirgoals.sandbox.ehr import Sandbox
+from fhirgoals.sandbox.knobs import Knobs
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 BASE = "http://ehr.test/fhir"
@@ -633,7 +635,7 @@ async def test_a_server_that_ignores_the_offset_does_not_loop() -> None:
 @pytest.mark.parametrize(("total", "complete"), [(None, True), (2, True), (3, False)])
 async def test_a_server_that_refuses_the_offset_has_given_its_last_page(total: int | None, complete: bool) -> None:
     """Unless its own total says that there is more."""
-    more = {} if total is None else {"total": total}
+    more: dict[str, Any] = {} if total is None else {"total": total}
     rig = Rig(ok(page(goal("a"), goal("b"), **more)), (400, None, {}), page_size=2)
     result = await rig.client.search("Goal", [])
     assert (ids(result.entries), result.complete) == (["a", "b"], complete)
@@ -714,6 +716,66 @@ async def test_a_history_that_is_too_long_raises() -> None:
     rig = Rig(ok(page(goal("g1", "2"), link="?p=2")), max_pages=1)
     with pytest.raises(SearchError):
         await rig.client.history("Goal", "g1")
+
+
+# --- against the REST core ---
+
+
+async def test_a_goals_whole_life_on_the_sandbox() -> None:
+    """Created once, found, edited, refused when stale, deleted, and told by its history."""
+    sandbox = Sandbox(clock=lambda: NOW)
+    client = EhrClient(BASE, Http(app=sandbox.app), clock=lambda: NOW)
+    patient: Resource = {"resourceType": "Patient", "id": "p1"}
+    assert isinstance(await client.create("Patient", patient, client_id="p1"), Stored)
+    body: Resource = {
+        "resourceType": "Goal",
+        "identifier": [{"system": "urn:x", "value": "1"}],
+        "lifecycleStatus": "active",
+        "description": {"text": "sleep"},
+        "subject": {"reference": "Patient/p1"},
+    }
+    first = await client.create("Goal", body, if_none_exist="identifier=urn:x|1")
+    again = await client.create("Goal", body, if_none_exist="identifier=urn:x|1")
+    assert isinstance(first, Stored)
+    assert isinstance(again, Stored)
+    assert (first.created, again.created, again.resource_id) == (True, False, first.resource_id)
+    assert first.tree is not None
+    assert first.resource_id is not None
+    edited: Resource = {**first.tree, "lifecycleStatus": "completed"}
+    second = await client.update("Goal", first.resource_id, edited, first.etag)
+    assert isinstance(second, Stored)
+    assert isinstance(await client.update("Goal", first.resource_id, edited, first.etag), Stale)
+    found = await client.search("Goal", [("identifier", "urn:x|1")])
+    assert (ids(found.entries), found.complete) == ([first.resource_id], True)
+    assert isinstance(await client.delete("Goal", first.resource_id, second.etag), Gone)
+    assert isinstance(await client.read("Goal", first.resource_id), Gone)
+    versions = await client.history("Goal", first.resource_id)
+    assert versions is not None
+    assert [version.tree is None for version in versions] == [True, False, False]
+    assert [version.version for version in versions[1:]] == [second.version, first.version]
+
+
+async def test_a_page_at_a_time_from_the_sandbox() -> None:
+    """Every goal comes once, whatever the page size."""
+    sandbox = Sandbox(clock=lambda: NOW)
+    http = Http(app=sandbox.app)
+    writer = EhrClient(BASE, http, clock=lambda: NOW)
+    for n in range(5):
+        await writer.create("Patient", {"resourceType": "Patient", "id": f"p{n}"}, client_id=f"p{n}")
+    for size in (1, 2, 5, 6):
+        result = await EhrClient(BASE, http, clock=lambda: NOW, page_size=size).search("Patient", [])
+        assert sorted(ids(result.entries)) == [f"p{n}" for n in range(5)]
+        assert result.complete
+
+
+async def test_a_reply_that_the_sandbox_loses_is_in_doubt_and_stored() -> None:
+    """The write is there; nothing was sent twice."""
+    sandbox = Sandbox(Knobs(lose_reply=lambda asked: asked.method == "PUT"), clock=lambda: NOW)
+    client = EhrClient(BASE, Http(app=sandbox.app), clock=lambda: NOW)
+    answer = await client.create("Patient", {"resourceType": "Patient", "id": "p1"}, client_id="p1")
+    assert answer == UnknownOutcome("no_reply", failure="reset")
+    assert client.writes == 1
+    assert isinstance(await client.read("Patient", "p1"), Stored)
 
 
 def test_results_show_no_content() -> None:

@@ -176,6 +176,27 @@ async def test_an_impossible_address_was_not_sent(url: str) -> None:
     assert not outcome.sent
 
 
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        (httpx.ConnectTimeout, Failure("connect", sent=False)),
+        (httpx.ProxyError, Failure("connect", sent=False)),
+        (httpx.WriteTimeout, Failure("timeout", sent=True)),
+        (httpx.WriteError, Failure("reset", sent=True)),
+        (httpx.ReadError, Failure("reset", sent=True)),
+        (httpx.LocalProtocolError, Failure("reset", sent=True)),
+    ],
+)
+async def test_each_transport_error_tells_whether_it_was_sent(error: type[httpx.HTTPError], failure: Failure) -> None:
+    """Those that a local socket does not show: only what fails before the first byte was not sent."""
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error(SECRET)
+
+    async with Http(transport=httpx.MockTransport(fail)) as http:
+        assert await http.send(Request("POST", "http://ehr.test/x")) == failure
+
+
 async def test_redirects_are_not_followed_and_cookies_not_kept() -> None:
     """A redirect is an answer to judge; a session must not tie one call to the next."""
     seen: list[MutableMapping[str, Any]] = []
@@ -205,6 +226,16 @@ async def test_a_crash_in_an_embedded_app_is_its_500() -> None:
         reply = await http.send(Request("GET", "http://ehr.test/x"))
     assert isinstance(reply, Reply)
     assert reply.status == 500
+
+
+async def test_a_connection_lost_by_an_embedded_app_is_a_lost_reply() -> None:
+    """The sandbox loses a reply after storing: in process it looks as it does over a socket."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ConnectionResetError
+
+    async with Http(app=app) as http:
+        assert await http.send(Request("PUT", "http://ehr.test/x")) == Failure("reset", sent=True)
 
 
 async def test_the_environment_sets_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
