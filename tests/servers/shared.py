@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ class Run:
             address = program.ready(out.read_text())
             if address is not None:
                 return address
-            if time.monotonic() - began > 1 and not pid_file.exists():
+            if not pid_file.exists():
                 break
             time.sleep(_POLL_S)
         self._end(name)
@@ -110,7 +110,7 @@ class Run:
     def _end(self, name: str) -> None:
         pid_file = self.folder / f"{name}.pid"
         began = time.monotonic()
-        if pid_file.exists():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may end by itself meanwhile
             os.kill(int(pid_file.read_text()), signal.SIGTERM)
         while pid_file.exists() and time.monotonic() - began < _END_TIMEOUT_S:
             time.sleep(_POLL_S)

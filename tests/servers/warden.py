@@ -31,10 +31,12 @@ def main() -> None:
     parse.add_argument("--end-with", type=int, default=int(signal.SIGTERM), help="the signal that ends the server")
     parse.add_argument("command", nargs=argparse.REMAINDER)
     asked = parse.parse_args()
-    if os.fork():
+    if warden := os.fork():
+        asked.pid_file.write_text(str(warden))
         os._exit(0)
     os.setsid()
-    asked.pid_file.write_text(str(os.getpid()))
+    while not asked.pid_file.exists():
+        time.sleep(0.01)
     try:
         _keep(asked)
     finally:
