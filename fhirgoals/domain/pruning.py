@@ -10,10 +10,8 @@ from datetime import date
 from decimal import Decimal
 from typing import TypeVar
 
-import msgspec
-
 from fhirgoals.domain import fields
-from fhirgoals.domain.records import Coding, Foreign, Record
+from fhirgoals.domain.records import Coding, Foreign, Record, fields_of
 from fhirgoals.errors import Bug
 
 R = TypeVar("R", bound=Record)
@@ -63,7 +61,7 @@ def pruned(record: R) -> R:
     """
     kind = type(record)
     kept: dict[str, object] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in fields_of(kind):
         if may_stay(kind.__name__, field.encode_name):
             value = _value(getattr(record, field.name), kind.__name__, field.encode_name)
             if value is not None or not field.required:
@@ -99,7 +97,7 @@ def _members(value: Record, record: str, field: str) -> Record | None:
     row = fields.row(record, ALIASES.get((record, field), field))
     allowed = row.members if row is not None else ()
     kept: dict[str, object] = {}
-    for each in msgspec.structs.fields(type(value)):
+    for each in fields_of(type(value)):
         if each.encode_name in allowed:
             kept[each.name] = _value(getattr(value, each.name), record, field)
         elif each.required:

@@ -25,6 +25,7 @@ from fhirgoals.domain.records import (
     Record,
     Step,
     Target,
+    fields_of,
 )
 from fhirgoals.domain.units import (
     Changes,
@@ -85,7 +86,7 @@ _partials: dict[type, type] = {}
 def _partial(record: type[R]) -> type:
     """Return a struct with the record's fields, each optional, so that one field can be converted alone."""
     if record not in _partials:
-        fields = [(f.encode_name, f.type, None) for f in msgspec.structs.fields(record)]
+        fields = [(f.encode_name, f.type, None) for f in fields_of(record)]
         _partials[record] = msgspec.defstruct(f"Partial{record.__name__}", fields, forbid_unknown_fields=True)
     return _partials[record]
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fhirgoals.domain.records import Foreign, OptionalDate
+from fhirgoals.domain.records import Foreign, OptionalDate, fields_of
 from fhirgoals.domain.units import Json, Unit, Values
 from fhirgoals.fhir.terminology import (
     ACT_CODE,
@@ -72,7 +72,7 @@ class _Place:
 
 def typed(record: type[msgspec.Struct], name: str, value: Json) -> Any:
     """Return a unit's value as the wire record's field holds it (dates, decimals, foreign values)."""
-    kind = next(one.type for one in msgspec.structs.fields(record) if one.name == name)
+    kind = next(one.type for one in fields_of(record) if one.name == name)
     return msgspec.convert(value, kind)
 
 
