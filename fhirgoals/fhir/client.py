@@ -265,7 +265,7 @@ class EhrClient:
                 if followed is None:
                     raise self._failed(resource_type, Unreadable("foreign_link"))
                 next_url = followed
-            elif not linked and matches and (len(matches) >= self._asked(params) or pages.total(page) > len(seen)):
+            elif not linked and matches and (len(matches) >= self._asked(params) or pages.expected(page) > len(seen)):
                 # Medplum pages without links: ask on until nothing new comes.
                 next_url = f"{url}?{urlencode([*params, ('_offset', str(len(seen)))], quote_via=quote)}"
             else:
