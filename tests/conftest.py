@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 # A developer's own settings (FHIRGOALS_STORE__URL, …) must not point the tests at a real store.
 for _name in [
     name for name in os.environ if name.startswith("FHIRGOALS_") and ("__" in name or name.endswith("_CONFIG"))
@@ -48,6 +50,14 @@ def shared() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever is in tests/servers needs a real server, also where a test asks for it by name at run time."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests" / "servers"):
+            item.add_marker(pytest.mark.servers)
 
 
 @pytest.hookimpl(trylast=True)
