@@ -1,0 +1,72 @@
+"""Plays the acts: edits here and at the EHR, a reply that gets lost, a run after each round, and a last quiet run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from fhirgoals.demo import here, ward
+from fhirgoals.demo.script import Act, Edit
+from fhirgoals.demo.world import World
+
+SET_UP, QUIET = 1, 7
+
+
+@dataclass
+class Played:
+    """What was done, as far as the oracle can't see it: which edits fell between two looks, and where the last run began."""
+
+    rounds: list[tuple[str, ...]] = field(default_factory=list)
+    before_last_run: dict[str, int] = field(default_factory=dict)
+
+
+async def play(world: World, after_set_up: Callable[[], None]) -> Played:
+    """Play every act; `after_set_up` is called when the plans were pushed and nobody has edited anything yet."""
+    played = Played()
+    for act in world.script.acts:
+        if act.number == SET_UP:
+            await world.set_up()
+            await world.sync()
+            after_set_up()
+        elif act.number == QUIET:
+            played.before_last_run = {name: len(each.proxy.exchanges) for name, each in world.endpoints.items()}
+            for name in world.endpoints:
+                await world.sync_once(name)
+        else:
+            await _edit_and_sync(world, act, played)
+    return played
+
+
+async def _edit_and_sync(world: World, act: Act, played: Played) -> None:
+    texts = {goal.id: goal.text or "" for plan in world.plans for goal in plan.goals}
+    for round_ in act.rounds():
+        for edit in round_:
+            if edit.side in ("here", "both"):
+                await _here(world, edit)
+            if edit.side in ("there", "both"):
+                _there(world, edit, texts)
+        if act.cut is not None:
+            text = next(edit.tree["add_goal"]["text"] for edit in round_ if edit.goal == act.cut.goal)
+            world.endpoints[act.cut.connection].proxy.cut_next(path=r"/Goal(\?|/|$)", body_has=text.encode())
+        await world.sync()
+        played.rounds.append(tuple(edit.id for edit in round_))
+
+
+async def _here(world: World, edit: Edit) -> None:
+    at, by = world.clock.tick(), world.script.author(edit.by)
+    await world.store.write(lambda tx: here.edit(tx, edit, by=by, at=at))
+
+
+def _there(world: World, edit: Edit, texts: Mapping[str, str]) -> None:
+    who = edit.tree["theirs"]["by"] if edit.side == "both" else edit.by
+    endpoint = world.endpoints[world.script.people[who]["side"]]
+    plan = next(plan for plan in world.plans if plan.id == edit.plan)
+    client = plan.client.id if plan.client else ""
+    ward.edit(
+        endpoint.server,
+        edit,
+        text=texts[edit.goal],
+        patient=endpoint.patients[client],
+        author=world.script.author(who),
+        at=world.clock.tick(),
+    )
