@@ -63,6 +63,9 @@ FULL_GOAL: bytes = (
    {"measure": {"text": "Weight"}, "detailRange": {"low": {"value": 60.50, "unit": "kg"},
      "high": {"value": 70, "unit": "kg"}}, "dueDuration": {"value": 3, "code": "mo"}},
    {"measure": {"text": "Hours"}, "detailRange": {"high": {"value": 19.00, "code": "h"}}},
+   {"measure": {"text": "Pulse"}, "detailRange": {"low": {"value": 60, "code": "/min"}, "high": {"value": 80.0,
+     "code": "/min"}}, "extension": [{"url": "O:target-sustain", "extension": [
+       {"url": "count", "valueInteger": 1}, {"url": "span-days", "valueInteger": 7}]}]},
    {"measure": {"text": "GAS"}, "detailInteger": 0}],
  "statusDate": "2026-06-01", "statusReason": "holiday",
  "expressedBy": {"reference": "Patient/1", "display": "Someone"},
