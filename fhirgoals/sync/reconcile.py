@@ -127,7 +127,7 @@ class _Run:
         self.decision = self.decide()
         if await self._agree() or await self._pull():
             return True
-        if self.view.state != "armed" or self.view.patient is None or self.outcome.again:
+        if self.view.patient is None or self.outcome.again:
             return False
         terms = Terms(self.view.installation, self.view.patient, frozenset(self.outcome.failed))
         ours = ours_of(self.view, self.today)

@@ -146,6 +146,9 @@ class Runner:
             if patient is None:
                 counts.unlinked += 1
                 return
+            if view.state != "armed":
+                counts.read += (await read_plan(self.client, view, patient)).read
+                return  # reads and counts; the mark stays, and what is due goes once it is armed
             writes = Writes(context)
             open_still: list[Waiting] = []
             if view.intents:

@@ -1,0 +1,328 @@
+"""Whole runs against the sandbox: what therapists and EHR users do, and what stands on both sides afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from fhirgoals.domain.records import Plan, Step, Withheld
+from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.sandbox.knobs import Asked, Knobs
+from tests.sync.world import World, example, text_of, world
+
+PLAN = "plan-dep-01"
+SLEEP = "Be out of bed by 07:00 on at least six days a week for three weeks"
+SOCIAL = "See a friend in person once a week and answer messages within two days"
+
+
+@pytest.fixture
+def here() -> Iterator[World]:
+    with world() as one:
+        yield one
+
+
+async def started(one: World, name: str = "01") -> Plan:
+    """Load a plan, link its people and push it."""
+    plan = example(name)
+    await one.add_connection()
+    await one.put(plan)
+    await one.know_people(plan)
+    counts = await one.sync()
+    assert counts.unanswered == []
+    assert await one.inbox() == []
+    return plan
+
+
+async def quiet(one: World) -> None:
+    """Show that a further run writes nothing and still finds nothing that waits anew."""
+    before = await one.inbox()
+    counts = await one.sync()
+    assert (counts.writes, counts.pulled, counts.new_items) == (0, 0, 0)
+    assert await one.inbox() == before
+
+
+def put_priority(tree: dict[str, Tree], code: str) -> None:
+    system = "http://terminology.hl7.org/CodeSystem/goal-priority"
+    tree["priority"] = {"coding": [{"system": system, "code": f"{code}-priority"}]}
+
+
+async def test_a_plan_arrives_whole_and_a_second_run_is_quiet(here: World) -> None:
+    """Fourteen of fifteen goals and one CarePlan are created, each by one write; then nothing is left to do."""
+    await started(here)
+    assert len(here.goals()) == 14
+    [care_plan] = here.care_plans()
+    listed = [goal["reference"] for goal in care_plan["goal"]]
+    assert len(listed) == len(set(listed)) == 14
+    assert len(care_plan["activity"]) == 27 + 4
+    await quiet(here)
+
+
+async def test_an_edit_here_changes_only_that_field_there(here: World) -> None:
+    """One text pushed leaves every other byte of the resource as it was, server-set meta apart."""
+    await started(here)
+    before = here.goals()[SLEEP]
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    counts = await here.sync()
+    after = here.goals()["Up by seven"]
+    assert counts.writes == 1
+    assert {**after, "meta": None, "description": None} == {**before, "meta": None, "description": None}
+    await quiet(here)
+
+
+async def test_an_edit_there_is_taken_or_proposed_by_policy(here: World) -> None:
+    """A priority is taken and kept as a revision of that EHR; a closure waits and both sides stay as they are."""
+    await started(here)
+    goal = here.goals()[SLEEP]
+    here.change("Goal", str(goal["id"]), lambda tree: put_priority(tree, "low"))
+    here.change("Goal", str(here.goals()[SOCIAL]["id"]), lambda tree: tree.update(lifecycleStatus="completed"))
+    counts = await here.sync()
+    assert (counts.pulled, counts.proposals, counts.writes) == (1, 1, 0)
+    plan = await here.plan(PLAN)
+    assert plan.goal("g-sleep").priority == "low"
+    assert plan.goal("g-social").lifecycle == "active"
+    assert await here.inbox() == [("proposal", "g-social", "status")]
+    revisions = await here.store.read(lambda tx: tx.plans.revisions(PLAN))
+    assert (revisions[-1].origin, revisions[-1].reason) == ("ehr-main", "external_edit")
+    await quiet(here)
+
+
+async def test_edits_of_different_fields_are_both_kept(here: World) -> None:
+    """Our text and their priority of one goal end up on both sides."""
+    await started(here)
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    here.change("Goal", str(here.goals()[SLEEP]["id"]), lambda tree: put_priority(tree, "medium"))
+    await here.sync()
+    goal = (await here.plan(PLAN)).goal("g-sleep")
+    assert (goal.text, goal.priority) == ("Up by seven", "medium")
+    assert here.goals()["Up by seven"]["priority"]["coding"][0]["code"] == "medium-priority"
+    await quiet(here)
+
+
+async def test_edits_of_one_field_on_both_sides_wait_and_the_rest_goes_through(here: World) -> None:
+    """A clash keeps both values where they are, as one item; other fields of the goal are pushed all the same."""
+    await started(here)
+
+    def due(tree: dict[str, Tree]) -> None:
+        next(one for one in tree["target"] if one.get("id") == "due")["dueDate"] = "2026-12-31"
+
+    await here.edit(PLAN, "g-social", target_date=date(2027, 1, 18), priority="low")
+    here.change("Goal", str(here.goals()[SOCIAL]["id"]), due)
+    counts = await here.sync()
+    assert (counts.conflicts, counts.pushed) == (1, 1)
+    assert await here.inbox() == [("conflict", "g-social", "target_date")]
+    [item] = await here.store.read(lambda tx: tx.inbox.list(open_only=True))
+    assert (item.base, item.ours, item.theirs) == ("2026-12-14", "2027-01-18", "2026-12-31")
+    there = here.goals()[SOCIAL]
+    assert there["priority"]["coding"][0]["code"] == "low-priority"
+    assert next(one for one in there["target"] if one.get("id") == "due")["dueDate"] == "2026-12-31"
+    assert (await here.plan(PLAN)).goal("g-social").target_date == date(2027, 1, 18)
+    await quiet(here)
+    await here.edit(PLAN, "g-social", target_date=date(2026, 12, 31))
+    await here.sync()
+    assert await here.inbox() == []  # its cause is gone: both say the same now
+    await quiet(here)
+
+
+async def test_a_note_from_the_ehr_becomes_a_shared_entry_and_goes_back_only_there(here: World) -> None:
+    """An inbound note is kept with its author in words and its origin, and is not written back."""
+    await started(here)
+
+    def note(tree: dict[str, Tree]) -> None:
+        tree["note"] = [
+            *tree.get("note", []),
+            {"authorString": "A nurse", "time": "2026-11-06T10:22:00Z", "text": "Asked for soap"},
+        ]
+
+    here.change("Goal", str(here.goals()[SLEEP]["id"]), note)
+    counts = await here.sync()
+    assert (counts.pulled, counts.writes) == (1, 0)
+    entry = (await here.plan(PLAN)).goal("g-sleep").progress[-1]
+    assert (entry.text, entry.author_text, entry.visibility) == ("Asked for soap", "A nurse", "shared")
+    assert entry.origin is not None
+    assert entry.origin.system == "ehr-main"
+    await quiet(here)
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    await here.sync()
+    assert here.goals()["Up by seven"]["note"][-1]["time"] == "2026-11-06T10:22:00Z"
+    await quiet(here)
+
+
+async def test_what_we_do_not_understand_survives_our_edit(here: World) -> None:
+    """A foreign extension with 7.10, an unknown contained resource and a modified note element stay byte for byte."""
+    await started(here)
+
+    def foreign(tree: dict[str, Tree]) -> None:
+        tree["extension"] = [*tree["extension"], {"url": "https://ehr.example/score", "valueDecimal": Decimal("7.10")}]
+        tree["contained"] = [{"resourceType": "Basic", "id": "x", "code": {"text": "?"}}]
+
+    here.change("Goal", str(here.goals()[SLEEP]["id"]), foreign)
+    assert (await here.sync()).writes == 0
+    await here.edit(PLAN, "g-sleep", priority="low")
+    await here.sync()
+    after = here.goals()[SLEEP]
+    assert str(after["extension"][-1]["valueDecimal"]) == "7.10"
+    assert after["contained"] == [{"resourceType": "Basic", "id": "x", "code": {"text": "?"}}]
+    await quiet(here)
+
+
+async def test_a_create_whose_reply_is_lost_is_found_again(here: World) -> None:
+    """The server stored the goal and the reply never came: the same run links it; there is one, not two."""
+    plan = await started(here)
+    new = msgspec.structs.replace(
+        plan.goal("g-social"),
+        id="g-new",
+        text="A new goal",
+        steps=(Step(id="st-new", n=1, text="One", status="planned"),),
+    )
+
+    def lost(asked: Asked) -> bool:
+        return asked.method == "POST" and asked.path.endswith("/Goal")
+
+    here.sandbox.knobs = Knobs(lose_reply=lost)
+    await here.put(msgspec.structs.replace(plan, goals=(*plan.goals, new)))
+    await here.sync()
+    assert [text_of(goal) for goal in here.sandbox.storage.resources("Goal")].count("A new goal") == 1
+    links = await here.store.read(lambda tx: tx.links.for_plan("ehr-main", PLAN))
+    assert "g-new" in {link.local_id for link in links}
+    assert len(here.care_plans()[0]["goal"]) == 15
+    await quiet(here)
+
+
+async def test_an_update_whose_reply_is_lost_is_recognised(here: World) -> None:
+    """Our update landed unseen: the next look knows it by its version, and it is no edit of theirs."""
+    await started(here)
+    here.sandbox.knobs = Knobs(lose_reply=lambda asked: asked.method == "PUT")
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    counts = await here.sync()
+    assert counts.unanswered == []
+    assert "Up by seven" in here.goals()
+    assert await here.inbox() == []
+    assert await here.store.read(lambda tx: tx.intents.all_open("ehr-main")) == ()
+    await quiet(here)
+
+
+async def test_a_goal_moves_to_another_parent_by_removal_first(here: World) -> None:
+    """A new parent here takes the milestone from the old parent before the new one gets it; one parent remains."""
+    await started(here)
+    mood = "Recover from the current depressive episode and feel interested in daily life again"
+    resilience = "Recognise early signs of a new episode and act on a written plan within one week"
+    await here.edit(PLAN, "g-social", parent="g-resilience")
+    counts = await here.sync()
+    assert counts.unanswered == []
+    child = f"Goal/{here.goals()[SOCIAL]['id']}"
+
+    def milestones(text: str) -> list[str]:
+        return [
+            part["valueReference"]["reference"]
+            for extension in here.goals()[text].get("extension", [])
+            if extension["url"].endswith("goal-relationship")
+            and extension["extension"][0]["valueCodeableConcept"]["coding"][0]["code"] == "milestone"
+            for part in extension["extension"]
+            if part["url"] == "target"
+        ]
+
+    assert child not in milestones(mood)
+    assert child in milestones(resilience)
+    assert await here.inbox() == []
+    await quiet(here)
+
+
+async def test_a_withheld_goal_is_sent_no_more_and_nothing_refers_to_it(here: World) -> None:
+    """Withdrawn after it was sent: references from and to it go, its content waits for a person (retract: leave)."""
+    plan = await started(here)
+    empty = "Understand what feeds the lasting dissatisfaction behind an outwardly successful life"
+    gone = f"Goal/{here.goals()[empty]['id']}"
+    disclosure = msgspec.structs.replace(plan.disclosure, withheld=(Withheld(target="g-explore-empty"),))
+    goals = tuple(
+        msgspec.structs.replace(goal, share="withheld") if goal.id == "g-explore-empty" else goal for goal in plan.goals
+    )
+    await here.put(msgspec.structs.replace(plan, goals=goals, disclosure=disclosure))
+    await here.sync()
+    others = [*here.care_plans(), *(goal for text, goal in here.goals().items() if text != empty)]
+    for one in others:
+        assert gone not in msgspec.json.encode(one, enc_hook=str).decode()
+    assert await here.inbox() == [("retract", "g-explore-empty", None)]
+    await quiet(here)
+
+
+async def test_a_refused_consent_stops_everything(here: World) -> None:
+    """After a refusal nothing is written any more, and one item says that something stands there."""
+    plan = await started(here)
+    consents = tuple(
+        msgspec.structs.replace(one, granted=None, refused=date(2026, 11, 6)) if one.endpoint == "ehr-main" else one
+        for one in plan.disclosure.consents
+    )
+    disclosure = msgspec.structs.replace(plan.disclosure, consents=consents)
+    await here.put(msgspec.structs.replace(plan, disclosure=disclosure, title="Another title"))
+    counts = await here.sync()
+    assert counts.writes == 0
+    assert [kind for kind, _, _ in await here.inbox()] == ["retract"]
+
+
+async def test_a_paused_connection_writes_nothing(here: World) -> None:
+    """What is due waits until the connection is armed again; then it goes."""
+    await started(here)
+    at = here.clock()
+    await here.store.write(lambda tx: tx.connections.set_state("ehr-main", "paused", by="it-1", reason="x", at=at))
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    assert (await here.sync()).writes == 0
+    await here.store.write(lambda tx: tx.connections.set_state("ehr-main", "armed", by="it-1", reason="x", at=at))
+    assert (await here.sync()).writes == 1
+    assert "Up by seven" in here.goals()
+    await quiet(here)
+
+
+@pytest.mark.parametrize("knobs", [Knobs(drop_extensions=True), Knobs(cut_text=12), Knobs(no_etag=True)], ids=str)
+async def test_a_server_that_keeps_less_is_no_edit(knobs: Knobs) -> None:
+    """A server that drops extensions, cuts texts or has no ETag: the plan arrives, and later runs write nothing."""
+    with world(knobs) as one:
+        await started(one)
+        await quiet(one)
+        await one.edit(PLAN, "g-sleep", text="Up by seven")
+        await one.sync()
+        assert any("Up by seven"[:12] == text[:12] for text in one.goals())
+        await quiet(one)
+        assert await one.inbox() == []
+
+
+async def test_preview_names_what_sync_then_does(here: World) -> None:
+    """The operations of a preview are those of the run that follows, and the preview itself writes nothing."""
+    plan = example("01")
+    await here.add_connection()
+    await here.put(plan)
+    await here.know_people(plan)
+    planned = await here.runner().preview()
+    assert here.goals() == {}
+    done = await here.sync()
+    assert planned.operations == done.operations
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    here.change("Goal", str(here.goals()[SOCIAL]["id"]), lambda tree: put_priority(tree, "low"))
+    planned = await here.runner().preview()
+    done = await here.sync()
+    assert planned.operations == done.operations
+    assert {one["operation"] for one in done.operations} == {"pull", "update"}
+
+
+async def test_another_patients_resource_stops_the_plan(here: World) -> None:
+    """A server that ignores the search by patient is refused: nothing is stored or written."""
+    await started(here)
+    here.sandbox.storage.create(
+        "Goal",
+        {
+            "resourceType": "Goal",
+            "lifecycleStatus": "active",
+            "description": {"text": "x"},
+            "subject": {"reference": "Patient/other"},
+        },
+        unless=None,
+    )
+    goal = str(here.goals()[SLEEP]["id"])
+    here.change("Goal", goal, lambda tree: tree.update(subject={"reference": "Patient/other"}))
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    counts = await here.sync()
+    assert counts.writes == 0
+    assert counts.unanswered == [PLAN]
