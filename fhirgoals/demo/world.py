@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -131,7 +131,7 @@ class World:
             )
 
     @contextlib.asynccontextmanager
-    async def _client(self, name: str):  # type: ignore[no-untyped-def]
+    async def _client(self, name: str) -> AsyncIterator[EhrClient]:
         async with Http() as http:
             yield EhrClient(self.endpoints[name].proxy.url, http, clock=self.clock, connection=name)
 

@@ -1,0 +1,111 @@
+"""`fhirgoals demo`: plays the script, lets the oracle measure, and tells the story or prints one JSON object."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from fhirgoals.errors import FhirgoalsError
+
+if TYPE_CHECKING:
+    from fhirgoals.demo.oracle import Verdict
+    from fhirgoals.demo.world import World
+    from fhirgoals.sandbox.ehr import Sandbox
+
+DONE, FAILED = 0, 2
+
+Fault: TypeAlias = Callable[[Mapping[str, "Sandbox"]], None]
+"""Does harm to the sandboxes' storage after the last run and before the oracle looks; only tests have one."""
+
+
+def demo(ehr: str | None, dir: Path | None, as_json: bool, *, fault: Fault | None = None) -> int:  # noqa: A002 (the option's name)
+    """Run the demo and print the story, or with `as_json` one JSON object; return the exit code.
+
+    `ehr` is the address of a FHIR server that stands for ehr-main; `dir` a folder in which the store stays.
+    0 where every promise held, 2 where one did not or the demo could not be played; what is wrong goes to stderr.
+    """
+    try:
+        return _demo(ehr, dir, as_json, fault)
+    except FhirgoalsError as error:
+        print(f"demo: {error}", file=sys.stderr)  # noqa: T201
+        return FAILED
+
+
+def _demo(ehr: str | None, folder: Path | None, as_json: bool, fault: Fault | None) -> int:
+    import asyncio  # noqa: PLC0415 (all of this is slow to import, and `--help` needs none of it)
+    import json  # noqa: PLC0415
+    import time  # noqa: PLC0415
+
+    from fhirgoals.demo.acts import play  # noqa: PLC0415
+    from fhirgoals.demo.oracle import Census, Oracle  # noqa: PLC0415
+    from fhirgoals.demo.script import examples, read_script  # noqa: PLC0415
+    from fhirgoals.demo.story import tell  # noqa: PLC0415
+    from fhirgoals.demo.world import REAL, open_world  # noqa: PLC0415
+
+    started = time.monotonic()
+    script = read_script(examples())
+    counted: list[Census] = []
+    with open_world(script, ehr, folder) as world:
+        oracle = Oracle(script.folder, world.store_file, REAL)
+        played = asyncio.run(play(world, lambda: counted.append(oracle.after_set_up(_watched(world, {})))))
+        if fault is not None:
+            fault({name: each.sandbox for name, each in world.endpoints.items() if each.sandbox is not None})
+        verdict = oracle.at_the_end(_watched(world, played.before_last_run), played.rounds)
+        plans = world.plans
+    seconds = time.monotonic() - started
+    if as_json:
+        print(json.dumps(_figures(verdict, seconds)))  # noqa: T201
+    else:
+        print("\n".join(tell(script, plans, counted[0], verdict, seconds=seconds, folder=folder)))  # noqa: T201
+    for line in _complaints(verdict):
+        print(f"demo: {line}", file=sys.stderr)  # noqa: T201
+    return DONE if verdict.holds else FAILED
+
+
+def _watched(world: World, before_last_run: Mapping[str, int]):  # type: ignore[no-untyped-def]
+    from fhirgoals.demo.oracle import Watched  # noqa: PLC0415
+
+    return {
+        name: Watched(
+            each.server,
+            tuple(each.patients.values()),
+            everything=each.sandbox is not None,
+            exchanges=each.proxy.exchanges,
+            before_last_run=before_last_run.get(name, 0),
+        )
+        for name, each in world.endpoints.items()
+    }
+
+
+def _figures(verdict: Verdict, seconds: float) -> dict[str, object]:
+    census, outcomes = verdict.census, list(verdict.outcomes.values())
+    return {
+        "plans": census.plans,
+        "goals": census.goals,
+        "steps": census.steps,
+        "sent": dict(census.sent),
+        "kept_here": dict(census.kept_here),
+        "created": {"Goal": sum(census.sent.values()), "CarePlan": sum(census.care_plans.values())},
+        "pushed": outcomes.count("pushed"),
+        "pulled": outcomes.count("pulled"),
+        "conflicts": outcomes.count("conflict"),
+        "proposals": outcomes.count("proposal"),
+        "second_run_writes": verdict.second_run_writes,
+        "lost": verdict.lost,
+        "duplicates": verdict.duplicates,
+        "leaks": verdict.leaks,
+        "searched_texts": verdict.searched_texts,
+        "seconds": round(seconds, 2),
+    }
+
+
+def _complaints(verdict: Verdict) -> list[str]:
+    counts = {
+        "lost": verdict.lost,
+        "duplicates": verdict.duplicates,
+        "leaks": verdict.leaks,
+        "second_run_writes": verdict.second_run_writes,
+    }
+    return [*(f"{name} = {n}" for name, n in counts.items() if n), *verdict.faults]
