@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 import yaml
 
 from fhirgoals.domain.planfile import load_plan
-from fhirgoals.domain.records import Goal, Plan, Record
+from fhirgoals.domain.records import Goal, Plan, Record, fields_of
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = tuple(sorted((ROOT / "examples").glob("0*.yaml")))
@@ -21,6 +22,7 @@ AS_OF = date(2026, 11, 6)
 replace = msgspec.structs.replace
 
 
+@cache
 def example(path: Path) -> Plan:
     return load_plan(path.read_bytes(), name=path.name)
 
@@ -54,7 +56,12 @@ goals:
 
 def small(**changes: object) -> Plan:
     """A plan of one long-term and one short-term goal that breaks no invariant."""
-    return replace(load_plan(SMALL, name="small"), **changes)
+    return replace(_small(), **changes)
+
+
+@cache
+def _small() -> Plan:
+    return load_plan(SMALL, name="small")
 
 
 def with_goal(plan: Plan, goal_id: str, **changes: object) -> Plan:
@@ -169,6 +176,7 @@ revisions:
 """
 
 
+@cache
 def full() -> Plan:
     """A plan in which each field of each record is given somewhere, and where nothing of it stops disclosure to `ehr`."""
     return load_plan(FULL, name="full")
@@ -178,7 +186,7 @@ def every(value: object) -> Iterator[Record]:
     """Yield a record and all records inside it."""
     if isinstance(value, Record):
         yield value
-        for field in msgspec.structs.fields(type(value)):
+        for field in fields_of(type(value)):
             yield from every(getattr(value, field.name))
     elif isinstance(value, tuple):
         for each in value:
@@ -190,9 +198,7 @@ def changed(value: Any, change: Callable[[Record], Record]) -> Any:
     if isinstance(value, tuple):
         return tuple(changed(each, change) for each in value)
     if isinstance(value, Record):
-        inside = {
-            field.name: changed(getattr(value, field.name), change) for field in msgspec.structs.fields(type(value))
-        }
+        inside = {field.name: changed(getattr(value, field.name), change) for field in fields_of(type(value))}
         return change(replace(value, **inside))
     return value
 

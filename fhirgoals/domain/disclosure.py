@@ -137,7 +137,7 @@ def outline(plan: Plan) -> tuple[str, ...]:
 
 def withheld_ids(plan: Plan, endpoint: str) -> frozenset[str]:
     """Return the ids of the goals and problems that the client keeps from this endpoint (invariant 23)."""
-    marked = {goal.id for goal in plan.goals if goal.share == "withheld"}
+    marked = {goal.id for goal in plan.goals if goal.share != "default"}
     listed = {entry.target for entry in plan.disclosure.withheld if entry.endpoint in (None, endpoint)}
     return frozenset(marked | listed)
 
