@@ -9,17 +9,17 @@ An intent that is still there afterwards means "sent or not: unknown"; `recover`
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias, TypeVar
 from uuid import UUID
 
-from fhirgoals.domain.records import Origin, Plan
+from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.errors import Outdated, Refused
 from fhirgoals.fhir.answers import (
+    Answer,
     Forbidden,
     Gone,
     NotFound,
@@ -30,30 +30,28 @@ from fhirgoals.fhir.answers import (
     Throttled,
     Transient,
     Unauthorised,
-    UnknownOutcome,
 )
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.fhir.client import EhrClient, MaySend
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
-from fhirgoals.store.inbox import Item
 from fhirgoals.store.intents import Intent
-from fhirgoals.store.links import Link
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.calls import Call, Sent
-from fhirgoals.sync.decide import Kind, Waiting
+from fhirgoals.sync.changes import not_answered
+from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
+from fhirgoals.sync.rows import intent_of, item_of, link_of, note_losing_value
 from fhirgoals.sync.view import (
-    MAPPER_VERSION,
     Key,
     View,
     content_hash,
     disclosed,
     knowledge_of,
-    raw_text,
     refs_of,
     with_bases,
     with_link,
@@ -65,9 +63,6 @@ Why: TypeAlias = Literal[
 ]
 
 T = TypeVar("T")
-
-WHO_MAY: tuple[str, ...] = ("primary_therapist", "clinical_supervisor")
-"""Who settles conflicts and proposals (domain reference, section 4)."""
 
 
 @dataclass(frozen=True)
@@ -116,11 +111,29 @@ def settle_values(view: View, there: There, units: Mapping[Unit, Sent]) -> dict[
     return pairs
 
 
+def _why(answer: Answer) -> Why:
+    """Return what an answer other than success means for the run."""
+    match answer:
+        case Stale():
+            return "stale"
+        case Several():
+            return "several"
+        case RefusedAnswer() | Forbidden() | Gone() | NotFound():
+            return "refused"
+        case NotSent():
+            return "stopped"
+        case Throttled() | Transient() | Unauthorised():
+            return "later"
+        case _:  # UnknownOutcome, or a reply that can't be read: sent or not is not known
+            return "doubt"
+
+
 class Writes:
     """The effects of a run: the same methods as `preview.Planned`, which only notes them."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        self._known_patient = False
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
         """Move pairs of units that are equal, or that the policy ignores."""
@@ -149,7 +162,7 @@ class Writes:
             tx.bases.settle(view.connection, view.plan.id, _at_revision(pairs, rev))
             for verdict in verdicts:
                 if verdict.why.startswith("policy_theirs"):
-                    _note_losing_value(tx, view, verdict, at)
+                    note_losing_value(tx, view, verdict, at)
             tx.audit.write(
                 at=at,
                 actor=view.connection,
@@ -167,49 +180,36 @@ class Writes:
         """Send one call and settle what it carried; returns the view and reading after it."""
         if new_faults(call.before, call.body):
             return view, there, NotLanded("would_not_be_valid")
+        if not await self._same_patient(view, call):
+            return view, there, NotLanded("other_patient")
         operation = self.context.new_id()
         body = call.body
         if view.config.operation_id_kept:
             body = stamp.with_operation_id(body, operation)
-        intent = _intent(self.context, view, call, body, operation)
+        intent = intent_of(view, call, body, operation, fence=self.context.fence, at=self.context.clock())
         try:
             await self._write(lambda tx: _open(tx, view, intent))
         except (Outdated, Refused):
             return view, there, NotLanded("stopped")
         answer = await self._call(view, call, body, intent)
-        match answer:
-            case Stored():
-                return await self._stored(view, there, call, intent, answer)
-            case UnknownOutcome():
-                return view, there, NotLanded("doubt")
-            case Stale():
-                why: Why = "stale"
-            case Several():
-                return view, there, NotLanded("several")
-            case RefusedAnswer():
-                why = "refused"
-            case Forbidden() | Gone() | NotFound():
-                why = "refused"
-            case NotSent():
-                why = "stopped"
-            case Throttled() | Transient() | Unauthorised():
-                why = "later"
-            case _:
-                return view, there, NotLanded("doubt")
-        await self._write(lambda tx: tx.intents.close(intent.id))
+        if isinstance(answer, Stored):
+            return await self._stored(view, there, call, intent, answer)
+        why = _why(answer)
+        if why not in ("doubt", "several"):  # surely not stored: the intent has done its work
+            await self._write(lambda tx: tx.intents.close(intent.id))
         return view, there, NotLanded(why)
 
     async def finish(self, view: View, found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
         """Keep what was read, raise what waits and close what no longer does; return (new items, open items)."""
         at = self.context.clock()
-        items = [_item(view, one, at) for one in waiting]
+        items = [item_of(view, one, at) for one in waiting]
         keys = [item.key for item in items]
 
         def work(tx: Tx) -> int:
             for key, one in found.items():
                 link = view.links.get(key)
                 if link is not None and (link.raw_hash != content_hash(one.tree) or link.etag != one.etag):
-                    tx.links.put(_link(view, link.kind, link.local_id, one, at))
+                    tx.links.put(link_of(view, link.kind, link.local_id, one, at))
             new = sum(tx.inbox.raise_(item) for item in items)
             tx.inbox.close_missing(view.connection, view.plan.id, keys, at)
             return new
@@ -222,7 +222,7 @@ class Writes:
 
         def work(tx: Tx) -> None:
             for verdict in verdicts:
-                _note_losing_value(tx, view, verdict, at)
+                note_losing_value(tx, view, verdict, at)
 
         if verdicts:
             await self._write(work)
@@ -240,7 +240,24 @@ class Writes:
         if verdicts:
             await self._write(work)
 
-    async def _call(self, view: View, call: Call, body: Resource, intent: Intent) -> object:
+    async def _same_patient(self, view: View, call: Call) -> bool:
+        """Tell whether subject, linked patient and the link's fingerprint agree (design 5.8); asked once per plan.
+
+        The patient is read before the first write: one that was merged or replaced bears another mark.
+        """
+        subject = None if call.before is None else stamp.subject(call.before)
+        if subject is not None and refs_of(view).relative(subject) != view.patient:
+            return False
+        if not self._known_patient and view.patient is not None and view.fingerprint is not None:
+            kind, _, resource_id = view.patient.partition("/")
+            answer = await self.context.client.read(kind, resource_id)
+            if not isinstance(answer, Stored) or answer.tree is None:
+                raise not_answered(view.connection, kind, answer)
+            self._known_patient = still_the_same(answer.tree, view.fingerprint)
+            return self._known_patient
+        return self._known_patient
+
+    async def _call(self, view: View, call: Call, body: Resource, intent: Intent) -> Answer:
         may_send = self._last_look(view, call, intent)
         if not call.creates and call.resource_id is not None:
             return await self.context.client.update(call.kind, call.resource_id, body, call.etag, may_send=may_send)
@@ -299,7 +316,7 @@ class Writes:
     ) -> tuple[View, There]:
         """tx2: keep link and bases of a call that landed, clear its intent, write the audit."""
         at = self.context.clock()
-        link = _link(view, *key, found, at)
+        link = link_of(view, *key, found, at)
         linked = with_link(view, link)
         after = with_stored(there, key, found, refs_of(linked), knowledge_of(linked))
         pairs = settle_values(view, after, units)
@@ -354,93 +371,3 @@ def _open(tx: Tx, view: View, intent: Intent) -> None:
     if known is None or known.state != "armed":
         raise Refused(f"connection {view.connection} is not armed: nothing is written")
     tx.intents.open(intent)
-
-
-def _intent(context: Context, view: View, call: Call, body: Resource, operation: UUID) -> Intent:
-    text = raw_text(body)
-    return Intent(
-        id=str(operation),
-        connection=view.connection,
-        plan_id=view.plan.id,
-        kind=call.kind,
-        local_id=call.local_id,
-        method="create" if call.creates else "update",
-        resource_id=call.resource_id,
-        etag=call.etag,
-        units={unit: {"ours": one.ours, "rev": one.rev, "complete": one.complete} for unit, one in call.units.items()},
-        body=text,
-        body_hash=hashlib.sha256(text.encode()).hexdigest(),
-        opened_at=context.clock(),
-        fence=context.fence,
-    )
-
-
-def sent_units(intent: Intent) -> dict[Unit, Sent]:
-    """Return what an intent carried, as the call had it."""
-    return {
-        Unit(*unit): Sent(value.get("ours"), int(value["rev"]), bool(value["complete"]))
-        for unit, value in intent.units.items()
-    }
-
-
-def _link(view: View, kind: Kind, local_id: str, found: Found, at: datetime) -> Link:
-    return Link(
-        connection=view.connection,
-        kind=kind,
-        local_id=local_id,
-        plan_id=view.plan.id,
-        resource_id=found.resource_id,
-        etag=found.etag,
-        version=found.version,
-        raw=raw_text(found.tree),
-        raw_hash=content_hash(found.tree),
-        mapper_version=MAPPER_VERSION,
-        seen_at=at,
-    )
-
-
-def _item(view: View, waiting: Waiting, at: datetime) -> Item:
-    return Item(
-        kind=waiting.kind,
-        connection=view.connection,
-        plan_id=view.plan.id,
-        owner=waiting.owner,
-        unit=waiting.unit or None,
-        base=waiting.base,
-        ours=waiting.ours,
-        theirs=waiting.theirs,
-        why=waiting.why,
-        who_may=WHO_MAY,
-        opened_at=at,
-    )
-
-
-def _note_losing_value(tx: Tx, view: View, verdict: Verdict, at: datetime) -> None:
-    seen = verdict.seen
-    item = Item(
-        kind="history",
-        connection=view.connection,
-        plan_id=view.plan.id,
-        owner=seen.unit.owner,
-        unit=seen.unit.name,
-        base=None if seen.pair is None else seen.pair.ours,
-        ours=seen.ours,
-        theirs=seen.theirs,
-        why=verdict.why,
-        who_may=WHO_MAY,
-        opened_at=at,
-        closed_at=at,
-        close_reason=verdict.why,
-    )
-    tx.inbox.raise_(item)
-
-
-def origin_of(view: View, found: Mapping[Key, Found], unit: Unit) -> Origin:
-    """Return where a unit's value came from: the connection, the resource there and its version."""
-    key: Key = ("CarePlan", unit.owner) if unit.owner == view.plan.id else ("Goal", unit.owner)
-    one = found.get(key)
-    return Origin(
-        system=view.connection,
-        resource=f"{key[0]}/{one.resource_id}" if one else None,
-        version=one.version if one else None,
-    )

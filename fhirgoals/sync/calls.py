@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from fhirgoals.domain.identity import Installation
+from fhirgoals.domain.records import Record
 from fhirgoals.domain.units import Json, Pair, Unit, Values
+from fhirgoals.errors import Bug, InputError
 from fhirgoals.fhir.exact_json import Resource, same
 from fhirgoals.mappers import careplan, goal, narrative, stamp
+from fhirgoals.mappers.lens import Mapper
 from fhirgoals.mappers.overlay import Push, overlay_goal
 from fhirgoals.mappers.overlay_plan import overlay_care_plan
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
@@ -22,6 +26,8 @@ from fhirgoals.sync.decide import Decision, Kind, Ours, Place, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.outline import outline_there
 from fhirgoals.sync.reading import There
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -61,10 +67,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Pass:
-    """The next phase: calls to send, and pushed units that already stand there as they should and only settle."""
+    """The next phase: calls to send, and pushed units that already stand there as they should and only settle.
+
+    `unwritable` are resources of which no body can be made (a kept foreign value that can't stand in its new place).
+    """
 
     calls: tuple[Call, ...] = ()
     settled: Mapping[Unit, Pair] = field(default_factory=dict)
+    unwritable: tuple[tuple[Kind, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,22 @@ class Terms:
 def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
     """Return the next phase of writes for a decision; empty when nothing is left to send.
 
-    Resources in `terms.failed` were refused in this run and are left alone.
+    Resources in `terms.failed` were refused in this run and are left alone. One that has no body comes back as
+    `unwritable`, alone: the caller leaves it out and asks again.
     """
+    try:
+        return _next_pass(decision, ours, there, bases, terms)
+    except _NoBodyError as error:
+        return Pass(unwritable=(error.key,))
+
+
+class _NoBodyError(Exception):
+    def __init__(self, key: tuple[Kind, str]) -> None:
+        super().__init__(f"no body can be made for {key[0]}")
+        self.key = key
+
+
+def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
     pushes = {
         unit: verdict.seen.ours
         for unit, verdict in decision.units(Action.PUSH).items()
@@ -94,7 +118,8 @@ def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit,
     removals = tuple(call for call in updates if builder.removes(call))
     if removals or updates:
         return Pass(removals or updates, settled)
-    if decision.create_plan and ("CarePlan", ours.plan_id) not in terms.failed:
+    some = any(one in there.refs.goals for one in ours.goals)
+    if decision.create_plan and some and ("CarePlan", ours.plan_id) not in terms.failed:
         return Pass((builder.create_plan(),), settled)
     call, settled_there = builder.update_plan()
     return Pass((call,) if call else (), settled | settled_there)
@@ -153,7 +178,7 @@ class _Builder:
         }
         record = overlay_goal(goal_id, WireGoal(), Push(units), self.there.theirs.assembled, _with_goal(refs, goal_id))
         body = stamp.new_goal(
-            goal.GOAL.to_fhir(record, {}),
+            _body(("Goal", goal_id), goal.GOAL, record, {}),
             identifier=(self.terms.installation.identifier_system, self._wire_id("Goal", goal_id)),
             subject=self.terms.patient,
         )
@@ -172,7 +197,7 @@ class _Builder:
             allowed = self._allowed(goal_id, units)
             after = overlay_goal(goal_id, record, self._push(allowed), self.there.theirs.assembled, self.there.refs)
             found = self.there.found[key]
-            body = goal.GOAL.to_fhir(after, found.tree)
+            body = _body(key, goal.GOAL, after, found.tree)
             if same(body, found.tree):
                 settled |= {
                     unit: self._as_it_is(unit, value)
@@ -202,7 +227,7 @@ class _Builder:
             plan_id, WireCarePlan(), Push(units), merged, self.there.theirs.assembled, self.there.refs
         )
         body = stamp.new_care_plan(
-            careplan.CAREPLAN.to_fhir(record, {}),
+            _body(("CarePlan", plan_id), careplan.CAREPLAN, record, {}),
             identifier=(self.terms.installation.identifier_system, self._wire_id("CarePlan", plan_id)),
             subject=self.terms.patient,
         )
@@ -231,7 +256,7 @@ class _Builder:
             plan_id, self.there.care_plan, self._push(units), merged, self.there.theirs.assembled, self.there.refs
         )
         found = self.there.found[key]
-        body = careplan.CAREPLAN.to_fhir(record, found.tree)
+        body = _body(key, careplan.CAREPLAN, record, found.tree)
         if same(body, found.tree):
             return None, {unit: self._as_it_is(unit, value) for unit, value in units.items()}
         body = self._with_narrative(body, merged)
@@ -287,6 +312,13 @@ class _Builder:
 
     def _wire_id(self, kind: Kind, local_id: str) -> str:
         return self.terms.installation.wire_id(kind, self.ours.plan_id, local_id)
+
+
+def _body(key: tuple[Kind, str], table: Mapper[R], record: R, onto: Resource) -> Resource:
+    try:
+        return table.to_fhir(record, onto)
+    except (InputError, Bug):
+        raise _NoBodyError(key) from None
 
 
 def _with_goal(refs: Refs, goal_id: str) -> Refs:

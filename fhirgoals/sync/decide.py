@@ -37,8 +37,8 @@ class Ours:
     """Our side of one plan as the connection may see it.
 
     `visible` are the disclosed and linked units, `hidden` the units that we have and it may not see, `revs` the
-    revision that last touched each unit, `goals` the goals that go there, depth first. `refused` is why nothing goes
-    there at all, if so.
+    revision that last touched each unit, `goals` the goals that go there, depth first. `born_there` are members that
+    came from this connection and go back only to it. `refused` is why nothing goes there at all, if so.
     """
 
     plan_id: str
@@ -47,6 +47,7 @@ class Ours:
     hidden: frozenset[Unit] = frozenset()
     revs: Mapping[Unit, int] = field(default_factory=dict)
     goals: tuple[str, ...] = ()
+    born_there: frozenset[Unit] = frozenset()
     refused: str | None = None
 
 
@@ -151,7 +152,7 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) ->
         theirs=there,
         rev=ours.revs.get(unit, 0),
         hidden=unit in ours.hidden,
-        born_there=unit in theirs.assembled.born_there,
+        born_there=unit in theirs.assembled.born_there or unit in ours.born_there,
         held=held,
     )
 

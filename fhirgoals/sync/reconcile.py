@@ -15,13 +15,14 @@ from fhirgoals.domain.invariants import check
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json, Pair, Unit
 from fhirgoals.domain.with_units import CannotTake, with_units
-from fhirgoals.sync.apply import Landed, NotLanded, origin_of
+from fhirgoals.sync.apply import Landed, NotLanded
 from fhirgoals.sync.calls import Call, Terms, describe, next_pass
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Decision, Place, Waiting, decide
 from fhirgoals.sync.merge import Action, Verdict
 from fhirgoals.sync.reading import Found, There
+from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of
 
 MAX_PASSES = 60
@@ -43,7 +44,9 @@ class Outcome:
     new_items: int = 0
     operations: list[dict[str, Json]] = field(default_factory=list)
     again: bool = False
-    """Whether the plan must be looked at again: something moved meanwhile, or was not answered."""
+    """Whether the plan must be looked at again: something moved meanwhile, or a reply was lost."""
+    later: bool = False
+    """Whether the EHR asked to wait or is not to be had: the plan stays marked for the next run."""
     failed: dict[Key, str] = field(default_factory=dict)
 
 
@@ -127,17 +130,18 @@ class _Run:
         self.decision = self.decide()
         if await self._agree() or await self._pull():
             return True
-        if self.view.patient is None or self.outcome.again:
+        if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
         terms = Terms(self.view.installation, self.view.patient, frozenset(self.outcome.failed))
         ours = ours_of(self.view, self.today)
         following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
+        self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
         if following.settled:
             self.view = await self.effects.settle(self.view, following.settled)
         for call in following.calls:
-            if not self.outcome.again:
+            if not self.outcome.again and not self.outcome.later:
                 await self._send(call)
-        return bool(following.calls or following.settled)
+        return bool(following.calls or following.settled or following.unwritable)
 
     async def _agree(self) -> bool:
         """Settle what is equal on both sides and what the policy passes over; nothing of it needs a person."""
@@ -198,6 +202,8 @@ class _Run:
                 await self._overruled(call)
             case NotLanded(why="refused" | "would_not_be_valid" | "several" | "other_patient"):
                 self.outcome.failed[call.key] = result.why
+            case NotLanded(why="later"):
+                self.outcome.later = True
             case NotLanded():
                 self.outcome.again = True
 

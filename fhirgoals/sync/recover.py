@@ -15,9 +15,10 @@ from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
-from fhirgoals.sync.apply import Context, Writes, sent_units
+from fhirgoals.sync.apply import Context, Writes
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.reading import Found, There, with_stored
+from fhirgoals.sync.rows import sent_units
 from fhirgoals.sync.view import View, knowledge_of, last_seen, refs_of
 
 

@@ -50,6 +50,7 @@ class Counts:
     new_items: int = 0
     unlinked: int = 0
     unanswered: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     operations: list[dict[str, Json]] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
@@ -131,8 +132,9 @@ class Runner:
     async def _one(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         try:
             await self._plan(context, plan_id, mark, counts)
-        except RemoteError:
+        except RemoteError as error:
             counts.unanswered.append(plan_id)
+            counts.problems.append(str(error))
         except Outdated:
             counts.unanswered.append(plan_id)  # our record keeps moving: the next run takes it up
 
@@ -165,7 +167,7 @@ class Runner:
                 break
         if outcome is not None:
             counts.add_state(outcome)
-            if outcome.again:
+            if outcome.again or outcome.later:
                 counts.unanswered.append(plan_id)
                 return
         if mark is not None:
@@ -185,4 +187,3 @@ class Runner:
     def _nothing_to_do_with(self, view: View) -> bool:
         """Tell whether nothing of the plan may go there and nothing was ever sent: then nothing is asked either."""
         return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
-

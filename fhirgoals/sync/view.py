@@ -48,6 +48,7 @@ class View:
     intents: tuple[Intent, ...]
     people: Mapping[str, str]
     problems: Mapping[str, str]
+    fingerprint: str | None = None
 
     @property
     def patient(self) -> str | None:
@@ -69,7 +70,10 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
     if known is None or stored is None:
         raise Refused(f"no such {'connection' if known is None else 'plan'}: list them with `fhirgoals ehr list`")
     config = config_of(known.config)
-    names = tx.people.identities(connection)
+    links = [link for link in tx.people.links(connection) if link.status == "confirmed"]
+    names = {link.local_id: link.reference for link in links}
+    client = stored.plan.client
+    marks = [link.fingerprint for link in links if client is not None and link.local_id == client.id]
     prefix = plan_id + "/"
     return View(
         connection=connection,
@@ -84,6 +88,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         intents=tx.intents.for_plan(connection, plan_id),
         people={local: reference for local, reference in names.items() if "/" not in local},
         problems={local[len(prefix) :]: reference for local, reference in names.items() if local.startswith(prefix)},
+        fingerprint=marks[0] if marks else None,
     )
 
 
@@ -124,7 +129,13 @@ def ours_of(view: View, on: date) -> Ours:
         return Ours(view.plan.id, view.rev, {}, revs=view.revs, refused=refused)
     seen = visible(shown.plan, refs_of(view))
     hidden = frozenset(units(view.plan).keys() - seen.keys())
-    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals)
+    born_there = frozenset(
+        Unit(goal.id, f"note:{entry.id}")
+        for goal in view.plan.goals
+        for entry in goal.progress
+        if entry.origin is not None and entry.origin.system == view.connection
+    )
+    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there)
 
 
 def knowledge_of(view: View) -> Knowledge:

@@ -326,3 +326,44 @@ async def test_another_patients_resource_stops_the_plan(here: World) -> None:
     counts = await here.sync()
     assert counts.writes == 0
     assert counts.unanswered == [PLAN]
+
+
+async def test_a_patient_who_is_no_longer_the_same_stops_the_plan(here: World) -> None:
+    """Where the linked patient bears another birth date than when linked, nothing is written and a person is told."""
+    await started(here)
+    [patient] = here.sandbox.storage.resources("Patient")
+    here.change("Patient", str(patient["id"]), lambda tree: tree.update(birthDate="1970-01-01"))
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    counts = await here.sync()
+    assert counts.writes == 0
+    assert SLEEP in here.goals()
+    assert await here.inbox() == [("held", "g-sleep", "Goal")]
+
+
+async def test_an_ehrs_own_note_may_change_there(here: World) -> None:
+    """A note that was born at the EHR is its own: its later edit there is taken, not asked about."""
+    await started(here)
+
+    def note(text: str) -> Tree:
+        return {"id": "n1", "authorString": "A nurse", "time": "2026-11-06", "text": text}
+
+    goal = str(here.goals()[SLEEP]["id"])
+    here.change("Goal", goal, lambda tree: tree.update(note=[note("Asked for soap")]))
+    await here.sync()
+    here.change("Goal", goal, lambda tree: tree.update(note=[note("Asked for unscented soap")]))
+    counts = await here.sync()
+    assert (counts.pulled, counts.proposals) == (1, 0)
+    assert [entry.text for entry in (await here.plan(PLAN)).goal("g-sleep").progress] == ["Asked for unscented soap"]
+    await quiet(here)
+
+
+async def test_a_refused_body_is_held_and_the_rest_goes_on(here: World) -> None:
+    """An EHR edit that we can't write on is left alone with one item; other goals are pushed."""
+    await started(here)
+    here.change("Goal", str(here.goals()[SOCIAL]["id"]), lambda tree: tree.update(modifierExtension=[{"url": "x"}]))
+    await here.edit(PLAN, "g-social", text="See a friend")
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    await here.sync()
+    assert {"Up by seven", SOCIAL} <= set(here.goals())
+    assert ("unreadable", "g-social", None) in await here.inbox()
+    await quiet(here)
