@@ -1,0 +1,177 @@
+"""`patients`: who is who at an EHR. Found by identifier, linked only when a person says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from fhirgoals.cli import words
+from fhirgoals.cli.output import JsonOption, printed_json, say, short, table
+from fhirgoals.cli.running import client_of, connections
+from fhirgoals.cli.session import actor, now, session_of
+from fhirgoals.errors import InputError
+from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.fhir.http import Http
+from fhirgoals.store import AsyncStore, Store, Tx
+from fhirgoals.store.connections import Connection
+from fhirgoals.store.people import IdentityLink
+from fhirgoals.sync.identify import Match, confirm
+from fhirgoals.sync.identify import match as look_for
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+By = Annotated[str, typer.Option(metavar="STAFF", help="Who does this: the id of a member of staff.")]
+Name = Annotated[str, typer.Argument(metavar="CONNECTION")]
+
+_WHY = {
+    "no_resource_with_its_identifier": "nobody there has its identifier",
+    "several_resources": "several there have its identifier",
+    "another_birth_date": "found, with another birth date",
+    "another_patient": "found, but of another patient",
+}
+_STATUS = {
+    "linked": "linked",
+    "confirmed": "linked",
+    "proposed": "found, waits for confirmation",
+    "held": "needs a person to look",
+    "missing": "not found",
+}
+
+
+@app.callback()
+def _group() -> None:
+    """Who is who at an EHR."""
+
+
+@app.command(epilog="Example:  fhirgoals patients match ehr-main --by staff-7")
+def match(context: typer.Context, connection: Name, by: By, as_json: JsonOption = False) -> None:
+    """Look for clients, staff and problems at the EHR, by identifier and never by name.
+
+    Asks only about clients of whom something may go there. What is found is proposed; `confirm` links it.
+    """
+    staff = actor(by)
+    with session_of(context).open() as store:
+        [known] = connections(store, connection)
+        with store.read() as tx:
+            before = {(one.kind, one.local_id): (one.reference, one.status) for one in tx.people.links(connection)}
+        found = asyncio.run(_matched(store, known, staff))
+        with store.read() as tx:
+            names = _names(tx)
+    new = [
+        one
+        for one in found
+        if one.status in ("proposed", "held") and before.get((one.kind, one.local_id)) != (one.reference, one.status)
+    ]
+    if as_json:
+        printed_json({"connection": connection, "new": len(new), "matches": [_match_tree(one) for one in found]})
+    else:
+        rows = [
+            [words.WHO[one.kind], short(names.get(one.local_id, one.local_id), 40), _found_words(one), one.local_id]
+            for one in found
+        ]
+        if rows:
+            table(("who", "name", "at the EHR", "id for confirm"), rows)
+            say()
+        say(_summary([one.status for one in found]))
+        if any(one.status == "proposed" for one in found):
+            say(f"Next: fhirgoals patients confirm {connection} --all --by {staff}")
+    if new:
+        raise typer.Exit(1)
+
+
+@app.command("list", epilog="Example:  fhirgoals patients list ehr-main")
+def list_(context: typer.Context, connection: Name, as_json: JsonOption = False) -> None:
+    """List who is linked at the EHR, and who was found and waits for confirmation."""
+    with session_of(context).open() as store:
+        connections(store, connection)
+        with store.read() as tx:
+            links, names = tx.people.links(connection), _names(tx)
+    if as_json:
+        printed_json({"connection": connection, "links": [_link_tree(one) for one in links]})
+        return
+    if not links:
+        say(f"Nobody is linked yet. Look for them: fhirgoals patients match {connection} --by STAFF")
+        return
+    rows = [
+        [
+            words.WHO[one.kind],
+            short(names.get(one.local_id, one.local_id), 40),
+            one.reference,
+            _STATUS[one.status],
+            one.local_id,
+        ]
+        for one in links
+    ]
+    table(("who", "name", "at the EHR", "status", "id for confirm"), rows)
+
+
+@app.command("confirm", epilog="Example:  fhirgoals patients confirm ehr-main --all --by staff-7")
+def confirm_(
+    context: typer.Context,
+    connection: Name,
+    by: By,
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID…]", help="Those to link; see `list`.")] = None,
+    everyone: Annotated[
+        bool, typer.Option("--all", help="All that were found without any doubt; those in doubt must be named.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Link what was found. From then on the EHR is told of these people and problems."""
+    staff = actor(by)
+    if bool(ids) == everyone:
+        raise InputError("patients confirm: name the ids to link, or say --all")
+    with session_of(context).open() as store:
+        connections(store, connection)
+        with store.write() as tx:
+            linked = confirm(tx, connection, ids or None, by=staff, at=now())
+    if as_json:
+        printed_json({"connection": connection, "linked": [one.local_id for one in linked]})
+        return
+    kinds: dict[str, int] = {}
+    for one in linked:
+        kinds[words.WHO[one.kind]] = kinds.get(words.WHO[one.kind], 0) + 1
+    say("Linked: " + (", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "nobody new") + ".")
+    say(f"Next: fhirgoals preview {connection}")
+
+
+async def _matched(store: Store, connection: Connection, by: str) -> list[Match]:
+    async with Http() as http:
+        return await look_for(AsyncStore(store), client_of(connection, http), connection.name, by=by, clock=now)
+
+
+def _names(tx: Tx) -> dict[str, str]:
+    """Return what people and problems are called, by the ids that links use."""
+    names = {person.id: person.display for person in tx.people.list()}
+    for stored in tx.plans.list():
+        for problem in stored.plan.problems:
+            names[f"{stored.plan.id}/{problem.id}"] = problem.code.display or problem.code.code
+    return names
+
+
+def _found_words(one: Match) -> str:
+    place = f"{one.reference}, " if one.reference else ""
+    return place + (_WHY.get(one.why) or _STATUS[one.status])
+
+
+def _summary(statuses: Sequence[str]) -> str:
+    if not statuses:
+        return "There is nobody to look for: nothing of any plan may go there now."
+    parts = [f"{statuses.count(status)} {_STATUS[status]}" for status in _STATUS if statuses.count(status)]
+    return "; ".join(parts) + "."
+
+
+def _match_tree(one: Match) -> dict[str, Tree]:
+    return {
+        "kind": one.kind,
+        "id": one.local_id,
+        "status": one.status,
+        "reference": one.reference,
+        "why": one.why or None,
+    }
+
+
+def _link_tree(one: IdentityLink) -> dict[str, Tree]:
+    return {"kind": one.kind, "id": one.local_id, "status": one.status, "reference": one.reference, "by": one.by}

@@ -1,0 +1,57 @@
+"""Reads plan files for the commands: YAML or JSON by their name or first character, never more than may be one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fhirgoals.domain.invariants import Finding
+from fhirgoals.domain.plan_yaml import MAX_BYTES
+from fhirgoals.domain.planfile import dump_plan, load_plan, load_plan_json
+from fhirgoals.domain.records import Plan
+from fhirgoals.errors import BadPlan, InputError
+
+_REVISION = re.compile(rb"\A(?:#[^\n]*\n){0,3}?# store revision (\d{1,9})\b")
+
+
+def read_plan(path: Path) -> tuple[Plan, int | None]:
+    """Return the plan of a file, and the revision of the store that the file says it was taken from, if it does.
+
+    Raises `InputError` where the file can't be read and `BadPlan` where it is no plan.
+    """
+    raw = read_bytes(path, MAX_BYTES + 1)
+    as_json = path.suffix.lower() == ".json" or raw.lstrip()[:1] == b"{"
+    plan = load_plan_json(raw, name=str(path)) if as_json else load_plan(raw, name=str(path))
+    revision = _REVISION.match(raw)
+    return plan, int(revision[1]) if revision else None
+
+
+def read_bytes(path: Path, at_most: int) -> bytes:
+    """Return a file's first bytes; raises `InputError` where it can't be read."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder: name the files in it")
+    try:
+        with path.open("rb") as file:
+            return file.read(at_most)
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise InputError(f"{path}: can't be read ({reason}): check the name and its rights") from None
+    except ValueError:
+        raise InputError("this is no file name: it holds a NUL character") from None
+
+
+def with_revision(plan: Plan, revision: int) -> str:
+    """Return a plan as a YAML file that says which revision of the store it is."""
+    return f"# store revision {revision}: `put` refuses this file once the store has moved on\n{dump_plan(plan)}"
+
+
+def refusal(name: str, findings: tuple[Finding, ...], what_to_do: str = "mend it and try again") -> BadPlan:
+    """Return the error for a plan that breaks rules: one line each, by path, never by value."""
+    lines = [f"{name}: this plan breaks {len(findings)} of the rules; nothing was written; {what_to_do}"]
+    return BadPlan("\n".join([*lines, *(f"  {line(finding)}" for finding in findings)]))
+
+
+def line(finding: Finding) -> str:
+    """Return one finding as a line: place, whose place it is, what is wrong."""
+    at = f" ({finding.at})" if finding.at else ""
+    return f"{finding.path}{at}: {finding.sentence}"

@@ -1,0 +1,160 @@
+"""Runs one connection for a command: opens its EHR, hands it to the runner, and shows what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from uuid import uuid4
+
+from fhirgoals.cli import words
+from fhirgoals.cli.output import say, short, table
+from fhirgoals.cli.session import now
+from fhirgoals.domain.records import Plan
+from fhirgoals.domain.units import Unit
+from fhirgoals.errors import ConfigurationError, Refused
+from fhirgoals.fhir.client import EhrClient
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.fhir.http import Http
+from fhirgoals.store import AsyncStore, Store
+from fhirgoals.store.connections import Connection
+from fhirgoals.sync.connection import ConnectionConfig, config_of
+from fhirgoals.sync.run import Counts, Runner
+
+Progress = Callable[[int, int], None]
+
+
+def connections(store: Store, name: str | None) -> list[Connection]:
+    """Return the connection of that name, or all; raises `Refused` where there is none."""
+    with store.read() as tx:
+        known = tx.connections.list()
+    if name is None:
+        if not known:
+            raise Refused("there is no connection yet: `fhirgoals ehr add NAME --url URL`")
+        return list(known)
+    found = [one for one in known if one.name == name]
+    if not found:
+        names = ", ".join(one.name for one in known) or "none"
+        raise Refused(f"there is no connection of that name; the store has {names}")
+    return found
+
+
+def previewed(store: Store, name: str, progress: Progress = lambda _done, _total: None) -> Counts:
+    """Return what a run of the connection would do; nothing is written here or there."""
+    [connection] = connections(store, name)
+    return asyncio.run(_with_runner(store, connection, progress, write=False))
+
+
+def synced(store: Store, connection: Connection, progress: Progress = lambda _done, _total: None) -> Counts:
+    """Run the connection and return what it did."""
+    return asyncio.run(_with_runner(store, connection, progress, write=True))
+
+
+def token_of(config: ConnectionConfig, name: str) -> str | None:
+    """Return the token from the environment; raises `ConfigurationError` where its variable is not set."""
+    if config.token is None:
+        return None
+    token = os.environ.get(config.token)
+    if not token:
+        raise ConfigurationError(f"{name}: the environment variable {config.token} is not set: put the token there")
+    return token
+
+
+def client_of(connection: Connection, http: Http) -> EhrClient:
+    """Return the client for a connection's EHR."""
+    config = config_of(connection.config)
+    return EhrClient(
+        config.base_url,
+        http,
+        clock=now,
+        token=token_of(config, connection.name),
+        connection=connection.name,
+        page_size=config.page_size,
+    )
+
+
+async def _with_runner(store: Store, connection: Connection, progress: Progress, *, write: bool) -> Counts:
+    async with Http() as http:
+        shared = AsyncStore(store)
+        runner = Runner(
+            store=shared,
+            connection=connection.name,
+            client=client_of(connection, http),
+            clock=now,
+            new_id=uuid4,
+            owner=f"command-{os.getpid()}-{uuid4().hex[:8]}",
+            progress=progress,
+        )
+        return await (runner.sync() if write else runner.preview())
+
+
+def operations_table(store: Store, counts: Counts) -> None:
+    """Print what would be done, plan by plan, with titles for ids."""
+    if not counts.operations:
+        say("Nothing: both sides are the same, as far as anything may go.")
+    else:
+        with store.read() as tx:
+            plans = [stored.plan for stored in tx.plans.list()]
+        titles = _titles(plans)
+        rows = [_row(operation, titles) for operation in counts.operations]
+        table(("what", "of", "which", "fields"), rows)
+        say()
+        say(totals(counts.operations))
+    waiting = _waiting(counts)
+    if waiting:
+        say(waiting)
+    if counts.unlinked:
+        say(
+            f"{words.count(counts.unlinked, 'plan')} can't go yet: the client is not linked there"
+            f" (fhirgoals patients match {counts.connection} --by STAFF)."
+        )
+
+
+def totals(operations: Sequence[Resource]) -> str:
+    """Return how many operations there are of each kind, in words."""
+    kinds: dict[str, int] = {}
+    for one in operations:
+        kind = _WHAT.get(str(one["operation"]), str(one["operation"]))
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return "; ".join(f"{kind}: {number}" for kind, number in kinds.items()) + "."
+
+
+_WHAT = {"create": "new there", "update": "change there", "pull": "take over here"}
+_OF = {"Goal": "goal", "CarePlan": "care plan"}
+
+
+def _row(operation: Resource, titles: dict[str, str]) -> list[str]:
+    kind = str(operation["operation"])
+    names = operation.get("units")
+    units = [str(one) for one in names] if isinstance(names, list) else []
+    if kind == "pull":
+        owners = list(dict.fromkeys(one.partition("/")[0] for one in units))
+        fields = ", ".join(dict.fromkeys(_field(one.partition("/")[2]) for one in units))
+        return [_WHAT[kind], "goal", "; ".join(short(titles.get(one, one), 48) for one in owners), fields]
+    local = str(operation["id"])
+    of = _OF.get(str(operation["resource"]), "")
+    fields = "all" if kind == "create" else ", ".join(dict.fromkeys(_field(one) for one in units))
+    return [_WHAT.get(kind, kind), of, short(titles.get(local, local), 48), fields]
+
+
+def _field(name: str) -> str:
+    return words.field_name(Unit("", name))
+
+
+def _titles(plans: Sequence[Plan]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for plan in plans:
+        found[plan.id] = plan.title or plan.id
+        found.update({goal.id: goal.text or goal.id for goal in plan.goals})
+    return found
+
+
+def _waiting(counts: Counts) -> str:
+    parts = []
+    if counts.conflicts:
+        parts.append(words.count(counts.conflicts, "clash", "clashes"))
+    if counts.proposals:
+        parts.append(words.count(counts.proposals, "proposal"))
+    if counts.held:
+        parts.append(f"{counts.held} held")
+    return f"Waits for a person: {', '.join(parts)}." if parts else ""

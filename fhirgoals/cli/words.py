@@ -1,0 +1,216 @@
+"""Plain words for the codes that people see: statuses, fields, reasons, and what happens while something waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+
+from fhirgoals.domain.records import Foreign, OptionalDate
+from fhirgoals.domain.units import Unit
+
+LIFECYCLE: Mapping[str, str] = {
+    "draft": "draft",
+    "proposed": "proposed",
+    "accepted": "accepted, not begun",
+    "planned": "planned",
+    "active": "under way",
+    "on_hold": "on hold",
+    "completed": "closed",
+    "cancelled": "given up",
+    "declined": "declined",
+    "entered_in_error": "entered in error",
+}
+
+ACHIEVEMENT: Mapping[str, str] = {
+    "in_progress": "in progress",
+    "improving": "improving",
+    "worsening": "getting worse",
+    "no_change": "no change",
+    "achieved": "achieved",
+    "sustaining": "achieved and kept up",
+    "not_achieved": "not achieved",
+    "no_progress": "no progress",
+    "not_attainable": "out of reach",
+}
+
+CLOSED_FOR: Mapping[str, str] = {
+    "achieved": "achieved",
+    "partially_met": "partly met",
+    "not_met": "not met",
+    "discharged": "treatment ended",
+    "dropped_out": "client left",
+    "transferred": "handed over",
+    "replaced": "replaced by another goal",
+    "no_longer_relevant": "no longer relevant",
+    "client_request": "the client asked",
+}
+
+PLAN_STATUS: Mapping[str, str] = {
+    "draft": "draft",
+    "active": "active",
+    "on_hold": "on hold",
+    "completed": "completed",
+    "revoked": "ended early",
+    "entered_in_error": "entered in error",
+}
+
+STEP_MARK: Mapping[str, str] = {
+    "planned": "[ ]",
+    "scheduled": "[ ]",
+    "in_progress": "[~]",
+    "on_hold": "[=]",
+    "done": "[x]",
+    "skipped": "[-]",
+    "stopped": "[-]",
+    "entered_in_error": "[!]",
+}
+STEP_LEGEND = "[x] done  [~] under way  [ ] to do  [=] on hold  [-] skipped or stopped"
+
+STEP_WORD: Mapping[str, str] = {
+    "on_hold": "on hold",
+    "skipped": "skipped",
+    "stopped": "stopped",
+    "entered_in_error": "entered in error",
+}
+
+KEPT: Mapping[str, str] = {
+    "professional_development": "a therapist's own development plan never leaves",
+    "no_client": "the plan has no client",
+    "plan_draft": "the plan is a draft",
+    "plan_entered_in_error": "the plan was entered in error",
+    "no_consent": "the client gave no consent for this reader",
+    "consent_refused": "the client refused",
+    "consent_expired": "the client's consent has ended",
+    "minor_self_consented": "a minor's own treatment, and this reader shows it in a portal",
+    "withheld": "the client keeps it back",
+    "draft": "still a draft",
+    "proposed": "only proposed",
+    "declined_never_sent": "declined before it was ever sent",
+    "entered_in_error_never_sent": "entered in error before it was ever sent",
+    "status_unknown": "its status is not one we know",
+    "other_origin": "it came from another EHR",
+    "sensitivity_not_consented": "the consent does not cover its kind of content",
+    "would_not_be_valid": "it would not be a valid FHIR resource",
+}
+
+FIELD: Mapping[str, str] = {
+    "text": "goal text",
+    "client_words": "client's words",
+    "axes": "kind of goal",
+    "category": "area of life",
+    "priority": "priority",
+    "status": "status",
+    "start_date": "start date",
+    "target_date": "target date",
+    "expressed_by": "who set it",
+    "completion_criterion": "done when",
+    "labels": "security labels",
+    "addresses": "problem it is for",
+    "target:<id>": "measured target",
+    "acceptance:<participant>": "someone's agreement",
+    "note:<id>": "note",
+    "title": "plan title",
+    "plan_status": "plan status and dates",
+    "order": "order",
+    "participants": "people",
+    "problems": "problem",
+    "membership": "goals of the plan",
+    "parent_map": "place in the tree",
+    "relations": "link between goals",
+    "intervention:<id>": "intervention",
+    "steps": "step",
+    "step:<id>.kind": "kind of step",
+    "step:<id>.who": "who does the step",
+    "step:<id>.text": "step text",
+    "step:<id>.schedule": "when the step is due",
+    "step:<id>.status": "step status",
+    "Goal": "the whole goal",
+    "CarePlan": "the care plan",
+}
+
+ITEM: Mapping[str, str] = {
+    "conflict": "both sides changed it",
+    "proposal": "the EHR proposes",
+    "held": "can't be taken over",
+    "identity": "who is this?",
+    "retract": "was sent, may no longer go",
+    "gone": "gone at the EHR",
+    "void": "marked as error at the EHR",
+    "unreadable": "can't be read there",
+}
+
+MEANWHILE: Mapping[str, str] = {
+    "conflict": "each side keeps its own; all else goes through",
+    "proposal": "ours stays as it is; the EHR keeps its own",
+    "held": "neither side is changed",
+    "identity": "nothing is linked or sent for it",
+    "retract": "no longer updated there; what was sent is still there",
+    "gone": "kept here; nothing is written there",
+    "void": "kept here; nothing is written there",
+    "unreadable": "kept here; nothing is written there",
+}
+
+ROLE: Mapping[str, str] = {
+    "client": "client",
+    "primary_therapist": "therapist",
+    "former_therapist": "former therapist",
+    "clinical_supervisor": "supervisor",
+    "prescriber": "prescriber",
+    "family": "family",
+    "support_person": "support person",
+    "legal_representative": "legal representative",
+    "therapist_subject": "therapist",
+}
+
+STATE: Mapping[str, str] = {
+    "observe": "observing: reads, writes nothing",
+    "armed": "armed: reads and writes",
+    "paused": "paused: writes nothing",
+}
+
+WHO: Mapping[str, str] = {
+    "Patient": "client",
+    "Practitioner": "staff",
+    "RelatedPerson": "related person",
+    "Condition": "problem",
+}
+
+
+def field_name(unit: Unit) -> str:
+    """Return what people call a merge unit."""
+    return FIELD.get(unit.family) or FIELD.get(unit.name) or unit.family.replace("_", " ")
+
+
+def of_code(table: Mapping[str, str], value: str | Foreign | None, missing: str = "not stated") -> str:
+    """Return the words of a code; a value of the EHR's own is only told to be one."""
+    match value:
+        case None:
+            return missing
+        case Foreign():
+            return "a value of the EHR's own"
+        case _:
+            return table.get(value, value.replace("_", " "))
+
+
+def on_day(value: OptionalDate) -> str:
+    """Return a day as people write it, `2 May 2026`; the empty string for none."""
+    match value:
+        case None:
+            return ""
+        case Foreign():
+            return "a date as the EHR wrote it"
+        case date():
+            return f"{value.day} {value:%b %Y}"
+
+
+def age(since: datetime, now: datetime) -> str:
+    """Return how long ago something was, in the unit that says most: `3 d`, `5 h`, `12 min`."""
+    minutes = max(0, int((now - since).total_seconds()) // 60)
+    if minutes >= 2 * 24 * 60:
+        return f"{minutes // (24 * 60)} d"
+    return f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
