@@ -14,7 +14,7 @@ SET_UP, QUIET = 1, 7
 
 @dataclass
 class Played:
-    """What was done, as far as the oracle can't see it: which edits fell between two looks, and where the last run began."""
+    """What the oracle can't see: which edits fell between two looks of ours, and where the last run's traffic began."""
 
     rounds: list[tuple[str, ...]] = field(default_factory=list)
     before_last_run: dict[str, int] = field(default_factory=dict)

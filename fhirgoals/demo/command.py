@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from fhirgoals.errors import FhirgoalsError
 
 if TYPE_CHECKING:
-    from fhirgoals.demo.oracle import Verdict
+    from fhirgoals.demo.oracle import Verdict, Watched
     from fhirgoals.demo.world import World
     from fhirgoals.sandbox.ehr import Sandbox
 
@@ -64,7 +64,7 @@ def _demo(ehr: str | None, folder: Path | None, as_json: bool, fault: Fault | No
     return DONE if verdict.holds else FAILED
 
 
-def _watched(world: World, before_last_run: Mapping[str, int]):  # type: ignore[no-untyped-def]
+def _watched(world: World, before_last_run: Mapping[str, int]) -> dict[str, Watched]:
     from fhirgoals.demo.oracle import Watched  # noqa: PLC0415
 
     return {

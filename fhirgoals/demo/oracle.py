@@ -264,7 +264,7 @@ def _why_kept(plan: Json, goal: Json) -> str:
 
 
 def _traces(here: Here, there: There) -> list[str]:
-    """Return what would tell of a goal that is not there: its identifier's value; and the secret that all are made with."""
+    """Return what would tell of goals that are not there: the values of their identifiers, and the secret behind them."""
     values = [here.wire_id("Goal", plan["id"], goal["id"]) for plan, goal in here.goals()]
     return [*(one for one in values if not there.bearing("Goal", here.system, one)), str(here.namespace)]
 
@@ -273,9 +273,9 @@ def _doubled(here: Here, there: There) -> int:
     """Return how many resources are one too many: a second one of the same identifier, or words, of one patient."""
     surplus: set[tuple[str, str]] = set()
     for kind in OURS:
-        seen: set[Json] = set()
+        seen: set[tuple[str, ...]] = set()
         for tree in there.of(kind):
-            marks = {("identifier", one) for one in _own(here, tree)}
+            marks: set[tuple[str, ...]] = {("identifier", one) for one in _own(here, tree)}
             text = tree.get("description", {}).get("text") if kind == "Goal" else None
             if text is not None:
                 marks.add(("text", tree.get("subject", {}).get("reference"), text))

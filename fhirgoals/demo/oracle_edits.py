@@ -125,9 +125,11 @@ def _standing(scene: Scene, edit: Json) -> tuple[Json, Json, Json]:
 
 def _step(scene: Scene, edit: Json) -> tuple[Json, Json, Json]:
     goal = scene.here.goal(edit["goal"])
-    step = next((one for one in goal.get("steps", ()) if one["id"] == edit["step"]), {})
+    step: Json = next((one for one in goal.get("steps", ()) if one["id"] == edit["step"]), {})
     activities = steps_of(scene.care_plan(edit["plan"]))
-    there = next((one["detail"] for one in activities if one["detail"].get("description") == step.get("text")), {})
+    there: Json = next(
+        (one["detail"] for one in activities if one["detail"].get("description") == step.get("text")), {}
+    )
     done_on = extension(there, "/step-done-on").get("valueDate")
     wanted = [edit["to"], plain(edit.get("done_on"))]
     # The words of a step are not edited by the script, so they find it there.

@@ -155,7 +155,9 @@ class PlanFile:
             for text in _strings(value):
                 yield Words(text, endpoints)
 
-    def _endpoints(self, record: str, key: str, row: Row | None, tree: Json, goal: str | None, top: Json) -> frozenset[str]:
+    def _endpoints(
+        self, record: str, key: str, row: Row | None, tree: Json, goal: str | None, top: Json
+    ) -> frozenset[str]:
         if row is None or not row.on_wire or row.sent in ("never", "identity_only"):
             return frozenset()
         gate = _GATES.get((record, key))

@@ -86,7 +86,7 @@ def parsed(text: bytes | str) -> Json:
 
 def read_here(store_file: Path) -> Here:
     """Read the store by SQL."""
-    with closing(sqlite3.connect(f"file:{store_file}?mode=ro", uri=True)) as database:
+    with closing(sqlite3.connect(f"{store_file.absolute().as_uri()}?mode=ro", uri=True)) as database:
         documents = database.execute(
             "SELECT p.plan_id, r.document FROM plans p JOIN plan_revisions r ON r.plan_id = p.plan_id AND r.rev = p.rev"
         )
@@ -110,7 +110,7 @@ def read_here(store_file: Path) -> Here:
 
 
 def read_there(server: Server, patients: Sequence[str], *, everything: bool) -> There:
-    """Read all resources of all types, or on a server that others use too (`everything` false) those of our patients."""
+    """Read all resources of all types; where others use the server too (`everything` false) those of our patients."""
     questions = _all_types(server) if everything else list(_of_patients(patients))
     resources: dict[tuple[str, str], Json] = {}
     raw = bytearray()

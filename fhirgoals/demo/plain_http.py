@@ -52,7 +52,9 @@ class Server:
     def _place(self, path: str) -> tuple[str, str]:
         base = urlsplit(self.base_url)
         if base.scheme != "http" or not base.hostname:
-            raise ConfigurationError("the server's address must start with http:// (it is reached through the cut proxy)")
+            raise ConfigurationError(
+                "the server's address must start with http:// (it is reached through the cut proxy)"
+            )
         if "://" in path:
             there = urlsplit(path)
             target = there.path + (f"?{there.query}" if there.query else "")

@@ -1,6 +1,7 @@
 """The demo's script as records: the acts and edits of `demo.yaml`, and where the example files are.
 
-Only what is played is read here. What must come of it (`expect`, `expected`) is for the oracle, which reads the file itself.
+Only what is played is read here. What must come of it (`expect`, `expected`) is for the oracle, which reads the file
+itself.
 """
 
 from __future__ import annotations

@@ -5,17 +5,20 @@ Every sentence comes from the oracle's figures and the outcome of each edit; one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
+from textwrap import wrap
 
 from fhirgoals.demo.oracle import Census, Verdict
 from fhirgoals.demo.script import Edit, Script
 from fhirgoals.domain.disclosure import disclose
 from fhirgoals.domain.records import Plan
 
-WIDEST = 60
+WORDS_WIDTH = 60
 """Characters that a goal's words are cut to."""
+
+LINE_WIDTH = 110
 
 _KEPT = {
     "professional_development": "{} a therapist's own",
@@ -25,10 +28,10 @@ _KEPT = {
     "withheld": "{} withheld by the client",
     "entered_in_error_never_sent": "{} entered in error",
 }
-_REFUSED = {
-    "consent_refused": "refused by the client",
-    "consent_expired": "consent has ended",
-    "sensitivity_not_consented": "consent does not cover this",
+_NOT_CONSENTED = {
+    "consent_refused": "was refused",
+    "consent_expired": "has ended",
+    "sensitivity_not_consented": "does not cover this",
 }
 
 
@@ -43,7 +46,7 @@ def tell(
         f"Here are {first.plans} plans with {first.goals} goals and {first.steps} steps.",
         f"{first.sent[main]} goals and {first.care_plans[main]} care plans went to {main}; "
         f"{sum(first.kept_here.values())} goals stayed here:",
-        "  " + ", ".join(_KEPT.get(why, "{} " + why).format(n) for why, n in first.kept_here.items()) + ".",
+        "- " + ", ".join(_KEPT.get(why, "{} " + why).format(n) for why, n in first.kept_here.items()) + ".",
         *_not_sent(script, plans, verdict.census, main),
     ]
     tellers = _Tellers(script, plans, main)
@@ -51,12 +54,12 @@ def tell(
         if act.edits:
             lines.append("")
         for edit in act.edits:
-            lines += tellers.tell(edit, verdict.outcomes[edit.id])
+            lines.append(tellers.tell(edit, verdict.outcomes[edit.id]))
         if act.cut is not None and verdict.replies_lost:
-            lines.append("  The connection broke after the EHR had stored it and before it answered: there is "
-                         + ("one goal, not two." if not verdict.duplicates else "more than one."))
+            how_many = "there is one goal, not two." if not verdict.duplicates else "there is MORE THAN ONE."
+            lines.append("The connection broke after the EHR had stored it and before it answered: " + how_many)
     lines += ["", *_at_the_end(verdict, main, seconds), "", *_next(folder)]
-    return lines
+    return [line for text in lines for line in wrap(text, LINE_WIDTH, subsequent_indent="  ") or [""]]
 
 
 def _main(census: Census) -> str:
@@ -72,9 +75,10 @@ def _not_sent(script: Script, plans: Sequence[Plan], census: Census, main: str) 
             if any(consent.endpoint == name for consent in plan.disclosure.consents):
                 shown = disclose(plan, name, on=script.clock.date(), portal_visible=settings["portal_visible"])
                 known = [shown.refused, *shown.kept.values()]
-                reasons |= dict.fromkeys(_REFUSED[why] for why in known if why in _REFUSED)
+                reasons |= dict.fromkeys(_NOT_CONSENTED[why] for why in known if why in _NOT_CONSENTED)
         there = census.sent[name] + census.care_plans[name]
-        yield f"  {name}: {' or '.join(reasons)} - " + ("nothing was sent there." if not there else f"{there} WERE SENT.")
+        sent = "nothing was sent there" if not there else f"{there} resources WERE SENT"
+        yield f"- {name}: consent {' or '.join(reasons)}; {sent}."
 
 
 class _Tellers:
@@ -83,48 +87,48 @@ class _Tellers:
         self._plans = {plan.id: plan for plan in plans}
         self._main = main
 
-    def tell(self, edit: Edit, outcome: str) -> Iterator[str]:
+    def tell(self, edit: Edit, outcome: str) -> str:
         who = self._name(edit.by)
         what = self._quoted(edit)
         match outcome:
             case "pushed":
-                yield f"{who} {self._did(edit)} {what}: the EHR has it."
+                return f"{who} {self._did(edit, what)}: the EHR has it."
             case "pulled":
-                yield f"{who} {self._did(edit)} {what}: it is here."
+                return f"{who} {self._did(edit, what)}: it is here."
             case "kept_untouched":
                 number = edit.tree["add_raw"]["valueDecimal"]
-                yield f"The EHR keeps a field of its own in {what}: untouched through every edit, its {number} to the last digit."
+                return f"A field of the EHR's own in {what} is untouched, its {number} to the last digit."
             case "merged":
-                side = "here" if edit.side == "here" else "at the EHR meanwhile"
-                yield f"{who} {self._did(edit)} {what}, {side}: kept on both sides."
+                return f"{who} {self._did(edit, what)} before anybody looked: both sides have it."
             case "conflict":
-                ours, theirs = edit.tree["ours"]["value"], edit.tree["theirs"]["value"]
-                yield f"{who} moved {what} to {_day(ours)}, the EHR moved it to {_day(theirs)}:"
-                yield "  it waits for a person, with both values; nothing else of the goal had to wait."
+                ours, theirs = _day(edit.tree["ours"]["value"]), _day(edit.tree["theirs"]["value"])
+                moved = f"{who} moved {what} to {ours}, the EHR moved it to {theirs}"
+                return f"{moved}: it waits for a person, with both values."
             case "proposal":
-                yield f"Someone at the EHR closed {what}:"
-                yield f"  it stays open here and is shown to {self._therapist(edit)} as a proposal."
+                stays = f"it stays open here and is shown to {self._therapist(edit)} as a proposal"
+                return f"Someone at the EHR closed {what}: {stays}."
             case "created":
-                yield f"{who} added a smaller goal, {what}."
+                return f"{who} added a smaller goal, {what}: it is in both."
             case _:
-                yield f"{who}'s edit of {what} ended as {outcome.upper()}."
+                return f"{who}: the edit of {what} ended as {outcome.upper()}."
 
-    def _did(self, edit: Edit) -> str:
+    def _did(self, edit: Edit, what: str) -> str:
         match edit.tree:
             case {"step": _, "to": status}:
-                return f"marked a step {status} under"
+                return f"marked a step of {what} as {status}"
             case {"field": "text"}:
-                return "corrected the words of"
+                return f"corrected the words of {what}"
             case {"field": "note"}:
-                return "added a note to"
+                return f"added a note to {what}"
             case {"field": field, "to": value}:
-                return f"set the {field} to {value} of"
+                return f"set the {field} of {what} to {value}"
             case _:
-                return "edited"
+                return f"edited {what}"
 
     def _name(self, by: str) -> str:
         person = self._script.people[by]
-        return person["display"].capitalize() if "display" in person else by.capitalize()
+        name = person.get("display", by)
+        return name[:1].upper() + name[1:]
 
     def _quoted(self, edit: Edit) -> str:
         if "add_goal" in edit.tree:
@@ -133,14 +137,14 @@ class _Tellers:
 
     def _therapist(self, edit: Edit) -> str:
         people = self._plans[edit.plan].participants
-        shown = next((one.display for one in people if one.role == "primary_therapist" and one.display), "the therapist")
-        return shown.split()[0]
+        shown = next((one.display for one in people if one.role == "primary_therapist" and one.display), None)
+        return shown.split()[0] if shown else "the therapist"
 
 
 def _cut(text: str) -> str:
-    if len(text) <= WIDEST:
+    if len(text) <= WORDS_WIDTH:
         return f'"{text}"'
-    return f'"{text[:WIDEST].rpartition(" ")[0]} …"'
+    return f'"{text[:WORDS_WIDTH].rpartition(" ")[0]} …"'
 
 
 def _day(day: date) -> str:
@@ -155,12 +159,15 @@ def _at_the_end(verdict: Verdict, main: str, seconds: float) -> Iterator[str]:
         f"At the end: {census.goals} goals with {census.steps} steps here; {census.sent[main]} goals and "
         f"{census.care_plans[main]} care plans with {census.steps_sent[main]} steps at {main}."
     )
-    yield "Measured by an observer of its own, who read both sides and all traffic:"
     wrong = {"lost": verdict.lost, "doubled": verdict.duplicates, "leaked": verdict.leaks}
     if not any(wrong.values()):
-        yield f"  nothing lost, doubled or leaked ({verdict.searched_texts} texts looked for; {seconds:.1f} s)."
+        result = "Nothing lost, doubled or leaked"
     else:
-        yield "  " + ", ".join(f"{n} {what.upper() if n else what}" for what, n in wrong.items()) + "."
+        result = ", ".join(f"{n} {what.upper() if n else what}" for what, n in wrong.items())
+    yield (
+        f"{result}: measured by reading both sides anew, and by looking for {verdict.searched_texts} texts and ids "
+        f"that must not leave in all that was said to the EHRs. {seconds:.1f} s."
+    )
 
 
 def _next(folder: Path | None) -> list[str]:
@@ -168,8 +175,3 @@ def _next(folder: Path | None) -> list[str]:
         return ["Next: keep such a store and look around in it:", "  fhirgoals demo --dir trial"]
     store = f"FHIRGOALS_STORE__URL=sqlite:///{folder / 'fhirgoals.db'}"
     return ["Next: see what waits for a person:", f"  {store} fhirgoals inbox list"]
-
-
-def shown(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return counts as a plain object."""
-    return dict(counts)

@@ -1,4 +1,4 @@
-"""Edits at the EHR, as its own users make them: read, change the JSON, write back with If-Match; our client has no part.
+"""Edits at the EHR, as its own users make them: read, change the JSON, write back with If-Match, without our client.
 
 A resource is found by the words that a person sees, never by an identifier of ours.
 """

@@ -6,6 +6,7 @@ Everything is on 127.0.0.1 and gone afterwards, but for the store where a folder
 from __future__ import annotations
 
 import contextlib
+import ssl
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class World:
     store: AsyncStore
     endpoints: Mapping[str, Endpoint]
     plans: tuple[Plan, ...]
+    tls: ssl.SSLContext
 
     async def set_up(self) -> None:
         """Load the plans, register people and problems at every EHR, link them by identifier and arm."""
@@ -132,7 +134,7 @@ class World:
 
     @contextlib.asynccontextmanager
     async def _client(self, name: str) -> AsyncIterator[EhrClient]:
-        async with Http() as http:
+        async with Http(verify=self.tls) as http:
             yield EhrClient(self.endpoints[name].proxy.url, http, clock=self.clock, connection=name)
 
 
@@ -160,7 +162,7 @@ def open_world(script: Script, ehr: str | None, folder: Path | None) -> Iterator
         store = AsyncStore(open_store(f"sqlite:///{home / STORE_FILE}", clock=clock))
         stack.callback(store.close)
         plans = tuple(load_plan(path.read_bytes(), name=path.name) for path in script.plans)
-        yield World(script, clock, home / STORE_FILE, store, endpoints, plans)
+        yield World(script, clock, home / STORE_FILE, store, endpoints, plans, ssl.create_default_context())
 
 
 def _home(stack: contextlib.ExitStack, folder: Path | None) -> Path:
