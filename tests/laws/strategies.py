@@ -15,7 +15,7 @@ from fhirgoals.mappers import records as wire
 from fhirgoals.mappers.careplan import CAREPLAN
 from fhirgoals.mappers.goal import GOAL
 from fhirgoals.mappers.lens import Mapper, copy
-from tests.laws.samples import samples
+from tests.laws.samples import full, samples
 
 TABLES: dict[str, Mapper[Any]] = {"Goal": GOAL, "CarePlan": CAREPLAN}
 
@@ -276,41 +276,64 @@ def _places(tree: Tree) -> list[tuple[Any, Any]]:
     return found
 
 
-DAMAGE = ["drop", "retype", "number", "insert", "extend", "wrap", "unwrap", "double", "swap"]
+DAMAGE = ["drop", "retype", "number", "digits", "insert", "extend", "wrap", "unwrap", "double", "swap"]
+
+
+def _damage(draw: st.DrawFn, damage: str, node: Any, key: Any) -> None:
+    match damage:
+        case "drop":
+            del node[key]
+        case "retype":
+            node[key] = draw(JSON)
+        case "number":
+            node[key] = draw(NUMBERS)
+        case "digits" if isinstance(node[key], int | Decimal) and not isinstance(node[key], bool):
+            # The same number, written with other digits.
+            node[key] = node[key] * Decimal("1.0")
+        case "wrap":
+            node[key] = [node[key]]
+        case "unwrap" if isinstance(node[key], list) and node[key]:
+            node[key] = node[key][0]
+        case "double" if isinstance(node, list):
+            node.insert(draw(st.integers(0, len(node))), copy({"x": node[key]})["x"])
+        case "swap" if isinstance(node, list):
+            other = draw(st.integers(0, len(node) - 1))
+            node[key], node[other] = node[other], node[key]
+        case "extend" if isinstance(node[key], dict):
+            node[key].setdefault("extension", [draw(_extension(1))])
+        case "insert" if isinstance(node, dict):
+            node[draw(st.sampled_from(_KEYS))] = draw(JSON)
+        case _:
+            node[key] = None
 
 
 @st.composite
 def damaged(draw: st.DrawFn, kind: str) -> Resource:
     """Draw a sample with up to five subtrees dropped, inserted, doubled, swapped or of another type."""
-    tree = copy(draw(st.sampled_from(samples(kind))))
-    for _ in range(draw(st.integers(0, 5))):
+    return draw(damaged_from(draw(st.sampled_from(samples(kind))), 5))
+
+
+@st.composite
+def damaged_from(draw: st.DrawFn, sample: Resource, most: int) -> Resource:
+    """Draw this tree with up to so many places damaged."""
+    tree = copy(sample)
+    for _ in range(draw(st.integers(0, most))):
         places = _places(tree)
         if not places:
             break
+        damage = draw(st.sampled_from(DAMAGE))
+        if damage == "digits":
+            places = [(node, key) for node, key in places if isinstance(node[key], int | Decimal)] or places
         node, key = places[draw(st.integers(0, len(places) - 1))]
-        match draw(st.sampled_from(DAMAGE)):
-            case "drop":
-                del node[key]
-            case "retype":
-                node[key] = draw(JSON)
-            case "number":
-                node[key] = draw(NUMBERS)
-            case "wrap":
-                node[key] = [node[key]]
-            case "unwrap" if isinstance(node[key], list) and node[key]:
-                node[key] = node[key][0]
-            case "double" if isinstance(node, list):
-                node.insert(draw(st.integers(0, len(node))), copy({"x": node[key]})["x"])
-            case "swap" if isinstance(node, list):
-                other = draw(st.integers(0, len(node) - 1))
-                node[key], node[other] = node[other], node[key]
-            case "extend" if isinstance(node[key], dict):
-                node[key].setdefault("extension", [draw(_extension(1))])
-            case "insert" if isinstance(node, dict):
-                node[draw(st.sampled_from(_KEYS))] = draw(JSON)
-            case _:
-                node[key] = None
+        _damage(draw, damage, node, key)
     return tree
+
+
+@st.composite
+def neighbours(draw: st.DrawFn, kind: str) -> tuple[Any, Resource]:
+    """Draw a record and a tree that come from one sample, each damaged a little: what an edit looks like."""
+    sample = draw(st.sampled_from([full(kind), *samples(kind)]))
+    return TABLES[kind].from_fhir(draw(damaged_from(sample, 2))), draw(damaged_from(sample, 2))
 
 
 def trees(kind: str) -> st.SearchStrategy[Resource]:
@@ -451,3 +474,8 @@ def records(kind: str) -> st.SearchStrategy[Any]:
     """Return records of a table: of known values, and read from trees, so with every kind of foreign value."""
     known = GOAL_RECORDS if kind == "Goal" else CAREPLAN_RECORDS
     return st.one_of(known, trees(kind).map(TABLES[kind].from_fhir))
+
+
+def pairs(kind: str) -> st.SearchStrategy[tuple[Any, Resource]]:
+    """Return any record with any tree, or two that are near each other."""
+    return st.one_of(st.tuples(records(kind), trees(kind)), neighbours(kind))
