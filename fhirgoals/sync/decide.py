@@ -7,7 +7,7 @@ and what waits for a person. It writes nothing and knows nothing of HTTP; `calls
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias, assert_never
 
@@ -110,6 +110,7 @@ def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Polic
         verdict = judge(seen, policy)
         if verdict.action is not Action.QUIET:
             verdicts[unit] = verdict
+    verdicts = _with_their_members(verdicts, ours, theirs)
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts)]
     return Decision(creates, create_plan, verdicts, tuple(waiting))
 
@@ -126,6 +127,23 @@ def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str],
             return (("Goal", unit.member.partition("|")[0]),)
         case _:
             return (("CarePlan", plan_id),)
+
+
+def _with_their_members(verdicts: Mapping[Unit, Verdict], ours: Ours, theirs: Theirs) -> dict[Unit, Verdict]:
+    """Let the parts of a step that stands on one side only follow the step: one question, not one for each part."""
+    result: dict[Unit, Verdict] = {}
+    for unit, verdict in verdicts.items():
+        if unit.family.startswith("step:<id>."):
+            whole = Unit(unit.owner, f"steps:{unit.member}")
+            one_sided = (whole in ours.visible) != (whole in theirs.assembled.values)
+            if one_sided and verdict.action is not Action.SETTLE:
+                member = verdicts.get(whole)
+                if member is None or member.action not in (Action.PUSH, Action.PULL):
+                    continue
+                result[unit] = replace(verdict, action=member.action, why=member.why)
+                continue
+        result[unit] = verdict
+    return result
 
 
 def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) -> Seen | None:

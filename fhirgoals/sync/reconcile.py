@@ -25,8 +25,9 @@ from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of
 
-MAX_PASSES = 60
-"""More phases than any plan has (a chain of predecessors takes one each): a run that needs more is a bug, told."""
+PASSES = 20
+"""Phases of a run, and one more for each goal (a chain of predecessors takes one each); more than that is a bug, and
+the plan then stays marked."""
 
 
 @dataclass
@@ -91,9 +92,11 @@ async def reconcile(
     run.outcome.failed = {(one.unit, one.owner): one.why for one in open_still}  # type: ignore[misc]
     run.outcome.read = reading.read
     run.outcome.quarantined = reading.quarantined
-    for _ in range(MAX_PASSES):
+    for _ in range(PASSES + len(view.plan.goals)):
         if not await run.one_pass():
             break
+    else:
+        run.outcome.later = True
     await run.finish(reading)
     return run.outcome
 

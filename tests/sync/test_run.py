@@ -367,3 +367,66 @@ async def test_a_refused_body_is_held_and_the_rest_goes_on(here: World) -> None:
     assert {"Up by seven", SOCIAL} <= set(here.goals())
     assert ("unreadable", "g-social", None) in await here.inbox()
     await quiet(here)
+
+
+async def test_a_step_added_there_is_one_question(here: World) -> None:
+    """An activity added at the EHR is one proposal for the step, not one for each of its parts."""
+    await started(here)
+    goal = here.goals()[SLEEP]
+
+    def add(tree: dict[str, Tree]) -> None:
+        detail = {
+            "kind": "Task",
+            "status": "not-started",
+            "description": "Bring a list of medicines",
+            "goal": [{"reference": f"Goal/{goal['id']}"}],
+        }
+        tree["activity"] = [*tree["activity"], {"detail": detail}]
+
+    [care_plan] = here.care_plans()
+    here.change("CarePlan", str(care_plan["id"]), add)
+    await here.sync()
+    [(kind, owner, unit)] = await here.inbox()
+    assert (kind, owner) == ("proposal", PLAN)
+    assert unit is not None
+    assert unit.startswith("steps:")
+    await quiet(here)
+
+
+async def test_a_step_removed_there_is_one_question(here: World) -> None:
+    """An activity of ours that is gone at the EHR stays here and is one proposal."""
+    await started(here)
+    [care_plan] = here.care_plans()
+    here.change("CarePlan", str(care_plan["id"]), lambda tree: tree.update(activity=tree["activity"][1:]))
+    await here.sync()
+    [(kind, _, unit)] = await here.inbox()
+    assert kind == "proposal"
+    assert unit is not None
+    assert unit.startswith("steps:")
+    await quiet(here)
+
+
+async def test_a_field_of_a_wrong_type_holds_only_its_unit(here: World) -> None:
+    """A number where a text belongs can't be read: that unit is held, others of the goal are pushed."""
+    await started(here)
+    here.change("Goal", str(here.goals()[SLEEP]["id"]), lambda tree: tree.update(description={"text": 7}))
+    await here.edit(PLAN, "g-sleep", priority="low", text="Up by seven")
+    await here.sync()
+    [goal] = [one for one in here.sandbox.storage.resources("Goal") if text_of(one) == "7"]
+    assert goal["priority"]["coding"][0]["code"] == "low-priority"
+    assert goal["description"] == {"text": 7}
+    assert ("held", "g-sleep", "text") in await here.inbox()
+    await quiet(here)
+
+
+async def test_several_resources_with_our_identifier_are_told_and_left_alone(here: World) -> None:
+    """A copy that carries our identifier is one item for a person; it is never edited or adopted."""
+    await started(here)
+    twin = {name: part for name, part in here.goals()[SLEEP].items() if name not in ("id", "meta")}
+    here.sandbox.storage.create("Goal", {**twin, "description": {"text": "A copy"}}, unless=None)
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    await here.sync()
+    assert {"A copy", "Up by seven"} <= set(here.goals())
+    [(kind, owner, _)] = await here.inbox()
+    assert (kind, owner) == ("identity", PLAN)
+    await quiet(here)
