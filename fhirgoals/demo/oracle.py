@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from fhirgoals.demo.oracle_edits import LOST, Scene, outcome, texts_that_differ
-from fhirgoals.demo.oracle_leaks import Corpus, PlanFile, Words, read_rows, wanted_at
+from fhirgoals.demo.oracle_leaks import SHORTEST, Corpus, PlanFile, Wanted, Words, read_rows, wanted_at
 from fhirgoals.demo.oracle_sides import OURS, Here, There, read_here, read_there, steps_of
 from fhirgoals.demo.plain_http import Server
 from fhirgoals.sandbox.cut_proxy import Exchange
@@ -180,7 +180,15 @@ class Oracle:
             for page in sides[name].raw.splitlines():
                 corpus.take(page)
             leaks |= {(name, text) for text in corpus.found(wanted)}
+            self._must_see(name, corpus, words)
         return leaks, len(searched)
+
+    def _must_see(self, name: str, corpus: Corpus, words: Sequence[Words]) -> None:
+        """Add a fault where the search does not even find what was sent: then that it found no leak says nothing."""
+        sent = frozenset(one.text for one in words if name in one.endpoints and len(one.text) >= SHORTEST)
+        unseen = sent - corpus.found(Wanted(sent, frozenset()))
+        if unseen:
+            self._faults.append(f"{name}: {len(unseen)} of {len(sent)} texts that go there were not found there")
 
     def _words_and_ids(self) -> tuple[list[Words], set[str]]:
         rows, on = read_rows(), self._script["as_of"]
@@ -264,7 +272,7 @@ def _why_kept(plan: Json, goal: Json) -> str:
 
 
 def _traces(here: Here, there: There) -> list[str]:
-    """Return what would tell of goals that are not there: the values of their identifiers, and the secret behind them."""
+    """Return what would tell of goals that are not there: their identifiers' values, and the secret behind all."""
     values = [here.wire_id("Goal", plan["id"], goal["id"]) for plan, goal in here.goals()]
     return [*(one for one in values if not there.bearing("Goal", here.system, one)), str(here.namespace)]
 

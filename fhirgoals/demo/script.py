@@ -92,7 +92,7 @@ class Script:
 
 def examples() -> Path:
     """Return the folder of the example plans: inside an installed package, or `examples` of a checkout."""
-    inside, checkout = Path(__file__).parent / "examples", Path(__file__).parents[2] / "examples"
+    inside, checkout = (Path(__file__).parents[up] / "examples" for up in (1, 2))
     for folder in (inside, checkout):
         if (folder / SCRIPT).is_file():
             return folder

@@ -1,0 +1,355 @@
+"""The demo end to end on sandboxes: its promises hold, and its meters move when something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import html
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+
+from fhirgoals.demo.acts import Played, play
+from fhirgoals.demo.command import demo
+from fhirgoals.demo.oracle import Oracle, Verdict, Watched
+from fhirgoals.demo.oracle_leaks import Corpus, Wanted
+from fhirgoals.demo.script import examples, read_script
+from fhirgoals.demo.world import World, open_world
+from fhirgoals.sandbox.ehr import Sandbox
+from tests.servers.fixtures import FhirServer
+
+ROOT = Path(__file__).parents[2]
+FILES = [yaml.safe_load(path.read_bytes()) for path in sorted((ROOT / "examples").glob("0*.yaml"))]
+KEYS = [
+    *("plans", "goals", "steps", "sent", "kept_here", "created", "pushed", "pulled", "conflicts", "proposals"),
+    *("second_run_writes", "lost", "duplicates", "leaks", "searched_texts", "seconds"),
+]
+NOWHERE = {"primary-care": 0, "patient-portal": 0, "employer-eap": 0, "school-clinic": 0}
+Fault = Callable[[Mapping[str, Sandbox]], None]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "fhirgoals.demo", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+
+
+def ids(tree: Any) -> Iterator[str]:
+    if isinstance(tree, dict):
+        if isinstance(tree.get("id"), str):
+            yield tree["id"]
+        for each in tree.values():
+            yield from ids(each)
+    elif isinstance(tree, list):
+        for each in tree:
+            yield from ids(each)
+
+
+# -- the whole command -------------------------------------------------------------------------------------------------
+
+
+def test_json_is_one_object_with_the_contracts_keys_and_figures() -> None:
+    """`demo --json` prints nothing but one object, with the keys of the contract and the figures of the script."""
+    done = run("--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    [line] = done.stdout.splitlines()
+    figures = json.loads(line)
+    assert list(figures) == KEYS
+    assert figures.pop("seconds") > 0
+    assert figures.pop("searched_texts") > 500
+    assert figures == {
+        "plans": 5,
+        "goals": 53,
+        "steps": 80,
+        "sent": {"ehr-main": 40, **NOWHERE},
+        "kept_here": {
+            "professional_development": 4,
+            "declined_never_sent": 2,
+            "proposed": 2,
+            "draft": 2,
+            "withheld": 2,
+            "entered_in_error_never_sent": 1,
+        },
+        "created": {"Goal": 40, "CarePlan": 4},
+        "pushed": 3,
+        "pulled": 2,
+        "conflicts": 1,
+        "proposals": 1,
+        "second_run_writes": 0,
+        "lost": 0,
+        "duplicates": 0,
+        "leaks": 0,
+    }
+
+
+def test_demo_keeps_its_promises_on_hapi(hapi: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
+    """`demo --ehr URL` plays the same on a real server behind the cut proxy, search cache on."""
+    code = demo(hapi.url, None, True)
+    shown = capsys.readouterr()
+    assert (code, shown.err) == (0, "")
+    figures = json.loads(shown.out)
+    assert figures["created"] == {"Goal": 40, "CarePlan": 4}
+    assert [figures[name] for name in ("pushed", "pulled", "conflicts", "proposals")] == [3, 2, 1, 1]
+    assert [figures[name] for name in ("second_run_writes", "lost", "duplicates", "leaks")] == [0, 0, 0, 0]
+
+
+@pytest.mark.slow
+def test_story_is_short_names_no_id_and_keeps_its_store_in_the_folder(tmp_path: Path) -> None:
+    """The story has at most 45 lines without ids; a second demo does not overwrite the store that the first left."""
+    done = run("--dir", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 45
+    assert max(map(len, lines)) <= 110
+    story = " ".join(done.stdout.replace(str(tmp_path), "").split())
+    known = {one for file in FILES for one in ids(file)}
+    assert not known & set(re.findall(r"[\w-]+", story))
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", story)
+    for fact in (
+        "5 plans with 52 goals and 79 steps",
+        "39 goals and 4 care plans went to ehr-main; 13 goals stayed here",
+        "its 7.10 to the last digit",
+        "Ines moved",
+        "to 18 January, the EHR moved it to 31 December: it waits for a person, with both values",
+        "shown to Ines as a proposal",
+        "there is one goal, not two",
+        "Second run: nothing written.",
+        "Nothing lost, doubled or leaked",
+        "inbox list",
+    ):
+        assert fact in story
+    again = run("--dir", str(tmp_path))
+    assert again.returncode == 2
+    assert "holds a store already" in again.stderr
+
+
+def test_server_that_does_not_answer_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """An address where nobody listens, or that is no plain http, ends with exit 2 and one line."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{closed.getsockname()[1]}/fhir"
+        assert demo(address, None, True) == 2
+    assert demo("ftp://127.0.0.1/fhir", None, True) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 2
+
+
+# -- the meters --------------------------------------------------------------------------------------------------------
+
+
+def harmed(sandbox: Sandbox, text: str, change: Callable[[Any], None]) -> None:
+    """Change the stored goal that reads `text`."""
+    goal: Any = next(one for one in sandbox.storage.resources("Goal") if one["description"]["text"] == text)  # type: ignore[index,call-overload]
+    change(goal)
+    sandbox.storage.put_raw("Goal", goal["id"], goal)
+
+
+WORK = "Finish one agreed work task on time each week and speak once in the Monday meeting"
+WASH = "Reduce washing to 30 minutes a day or less"
+KEPT = "I vanish when I'm low."
+
+
+def undo_an_edit(sandboxes: Mapping[str, Sandbox]) -> None:
+    harmed(sandboxes["ehr-main"], WORK, lambda goal: goal["description"].update(text=WORK.replace("Monday", "Tuesday")))
+
+
+def double_a_goal(sandboxes: Mapping[str, Sandbox]) -> None:
+    storage = sandboxes["ehr-main"].storage
+    goal: Any = storage.resources("Goal")[0]
+    storage.put_raw("Goal", "second", {**goal, "id": "second"})
+
+
+def add_a_kept_text(sandboxes: Mapping[str, Sandbox]) -> None:
+    harmed(sandboxes["ehr-main"], WASH, lambda goal: goal["note"].append({"text": KEPT}))
+
+
+@pytest.mark.slow
+def test_command_says_and_exits_2_when_something_is_lost_doubled_and_leaked(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the three faults in the sandbox's storage the command prints each figure and exits 2."""
+
+    def fault(sandboxes: Mapping[str, Sandbox]) -> None:
+        undo_an_edit(sandboxes)
+        double_a_goal(sandboxes)
+        add_a_kept_text(sandboxes)
+
+    assert demo(None, None, True, fault=fault) == 2
+    shown = capsys.readouterr()
+    figures = json.loads(shown.out)
+    assert (figures["lost"], figures["duplicates"], figures["leaks"]) == (1, 1, 1)
+    for line in ("lost = 1", "duplicates = 1", "leaks = 1"):
+        assert f"demo: {line}\n" in shown.err
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[tuple[World, Played]]:
+    """A world in which everything was played and that still stands."""
+    script = read_script(examples())
+    with open_world(script, None, None) as world:
+        yield world, asyncio.run(play(world, lambda: None))
+
+
+def judged(world: World, done: Played, fault: Fault | None = None) -> Verdict:
+    """What the oracle says, with a fault in the sandboxes' storage that is taken out again afterwards."""
+    sandboxes = {name: each.sandbox for name, each in world.endpoints.items() if each.sandbox is not None}
+    before = {name: one.storage.resources() for name, one in sandboxes.items()}
+    watched = {
+        name: Watched(
+            each.server,
+            tuple(each.patients.values()),
+            everything=True,
+            exchanges=each.proxy.exchanges,
+            before_last_run=done.before_last_run[name],
+        )
+        for name, each in world.endpoints.items()
+    }
+    if fault is not None:
+        fault(sandboxes)
+    try:
+        return Oracle(world.script.folder, world.store_file, "ehr-main").at_the_end(watched, done.rounds)
+    finally:
+        for name, one in sandboxes.items():
+            known = {(str(tree["resourceType"]), str(tree["id"])): tree for tree in before[name]}
+            for tree in one.storage.resources():
+                place = (str(tree["resourceType"]), str(tree["id"]))
+                if place in known:
+                    one.storage.put_raw(*place, known[place])
+                else:
+                    one.storage.delete(*place)
+
+
+def test_nothing_is_wrong_without_a_fault(played: tuple[World, Played]) -> None:
+    """The oracle finds every promise kept where nothing was harmed."""
+    verdict = judged(*played)
+    assert verdict.faults == ()
+    assert verdict.holds
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (undo_an_edit, (1, 0, 0)),
+        (double_a_goal, (0, 1, 0)),
+        (add_a_kept_text, (0, 0, 1)),
+    ],
+)
+def test_each_fault_moves_its_own_meter_alone(
+    played: tuple[World, Played], fault: Fault, expected: tuple[int, int, int]
+) -> None:
+    """A stored edit undone is lost, a goal doubled is a duplicate, a kept text in a stored body is a leak."""
+    verdict = judged(*played, fault)
+    assert (verdict.lost, verdict.duplicates, verdict.leaks) == expected
+    assert not verdict.holds
+
+
+def shorten_the_number(goal: Any) -> None:
+    next(one for one in goal["extension"] if "valueDecimal" in one)["valueDecimal"] = 7
+
+
+def lose_the_note(goal: Any) -> None:
+    goal["note"] = [note for note in goal["note"] if "soap" not in note["text"]]
+
+
+def double_the_note(goal: Any) -> None:
+    goal["note"].append(goal["note"][-1])
+
+
+def put_the_priority_back(goal: Any) -> None:
+    goal["priority"] = {"coding": [{"code": "high-priority"}]}
+
+
+def reword_the_goal(goal: Any) -> None:
+    goal["description"]["text"] = "Something else"
+
+
+@pytest.mark.parametrize(
+    "change", [shorten_the_number, lose_the_note, double_the_note, put_the_priority_back, reword_the_goal]
+)
+def test_every_kind_of_edit_can_be_found_lost(played: tuple[World, Played], change: Callable[[Any], None]) -> None:
+    """Whatever of one goal's edits is undone at the EHR is counted as one loss, and so are words nobody edited."""
+    verdict = judged(*played, lambda sandboxes: harmed(sandboxes["ehr-main"], WASH, change))
+    assert verdict.lost == 1
+
+
+def test_text_sent_to_an_endpoint_without_consent_is_a_leak(played: tuple[World, Played]) -> None:
+    """What ehr-main may see is a leak where the client refused."""
+
+    def fault(sandboxes: Mapping[str, Sandbox]) -> None:
+        goal: Any = sandboxes["ehr-main"].storage.resources("Goal")[0]
+        sandboxes["patient-portal"].storage.put_raw("Goal", "there", {**goal, "id": "there"})
+
+    verdict = judged(*played, fault)
+    assert verdict.leaks >= 1
+    assert any(line.startswith("the others at the end") for line in verdict.faults)
+
+
+def test_identifier_of_a_kept_goal_is_a_leak(played: tuple[World, Played]) -> None:
+    """The wire id of a withheld goal tells that it exists, even without a word of it."""
+    world, _ = played
+    kept = world.store.store.installation.wire_id("Goal", "plan-ocd-01", "g-drink")
+
+    def change(goal: Any) -> None:
+        goal["note"].append({"text": f"see {kept}"})
+
+    assert judged(*played, lambda sandboxes: harmed(sandboxes["ehr-main"], WASH, change)).leaks == 1
+
+
+def test_written_in_the_last_run_is_counted_from_the_traffic(played: tuple[World, Played]) -> None:
+    """Writes of the last run are counted in what passed the proxy, whatever the run itself says."""
+    world, done = played
+    earlier = Played(done.rounds, dict.fromkeys(done.before_last_run, 0))
+    verdict = judged(world, earlier)
+    assert verdict.second_run_writes > 40
+    assert not verdict.holds
+
+
+# -- the search --------------------------------------------------------------------------------------------------------
+
+SECRET = 'She said "não & no" … <twice> a week/day'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        SECRET,
+        json.dumps({"text": SECRET}),
+        json.dumps({"text": f"before {SECRET} after"}, ensure_ascii=False),
+        json.dumps({"div": f"<div>{html.escape(SECRET)}</div>"}),
+        f"GET /fhir/Goal?text={quote(SECRET)} HTTP/1.1\r\n",
+        f"GET /fhir/Goal?text={quote(SECRET, safe='').replace('%20', '+')} HTTP/1.1\r\n",
+        *(json.dumps({"data": base64.b64encode(("x" * n + SECRET + " y").encode()).decode()}) for n in range(3)),
+        json.dumps({"data": base64.urlsafe_b64encode(SECRET.encode()).decode()}),
+    ],
+)
+def test_text_is_found_in_every_form(content: str) -> None:
+    """A text is found plain, JSON-, HTML- and URL-escaped and in base64, wherever in a longer text it stands."""
+    corpus = Corpus()
+    corpus.take(content.encode())
+    assert corpus.found(Wanted(frozenset({SECRET, "another text"}), frozenset())) == {SECRET}
+
+
+def test_id_is_found_as_a_word_of_its_own_only() -> None:
+    """An id inside a longer word is another word."""
+    corpus = Corpus()
+    corpus.take(b'{"code": "family-dinners-per-week", "text": "plan-dep-01x", "see": "for client-101, now"}')
+    wanted = Wanted(frozenset(), frozenset({"y-dinner", "m-dinners", "plan-dep-01", "client-101"}))
+    assert corpus.found(wanted) == {"client-101"}
+
+
+def test_oracle_knows_nothing_of_what_it_measures() -> None:
+    """Importing the oracle loads no module of domain, mappers, store or sync."""
+    show = "import sys, fhirgoals.demo.oracle; print(*[m for m in sys.modules if m.startswith('fhirgoals.')])"
+    done = subprocess.run(
+        [sys.executable, "-c", show], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ}
+    )
+    loaded = {name.split(".")[1] for name in done.stdout.split()}
+    assert loaded <= {"demo", "errors", "sandbox"}
