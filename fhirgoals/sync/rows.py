@@ -1,0 +1,118 @@
+"""Rows of the store as sync writes them: intents, links and inbox items, from what a run knows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from fhirgoals.domain.records import Origin
+from fhirgoals.domain.units import Unit
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.store.inbox import Item
+from fhirgoals.store.intents import Intent
+from fhirgoals.store.links import Link
+from fhirgoals.store.tx import Tx
+from fhirgoals.sync.calls import Call, Sent
+from fhirgoals.sync.decide import Kind, Waiting
+from fhirgoals.sync.merge import Verdict
+from fhirgoals.sync.reading import Found
+from fhirgoals.sync.view import MAPPER_VERSION, Key, View, content_hash, raw_text
+
+WHO_MAY: tuple[str, ...] = ("primary_therapist", "clinical_supervisor")
+"""Who settles conflicts and proposals (domain reference, section 4)."""
+
+
+def intent_of(view: View, call: Call, body: Resource, operation: UUID, *, fence: int, at: datetime) -> Intent:
+    """Return the intent of one call, as tx1 keeps it."""
+    text = raw_text(body)
+    return Intent(
+        id=str(operation),
+        connection=view.connection,
+        plan_id=view.plan.id,
+        kind=call.kind,
+        local_id=call.local_id,
+        method="create" if call.creates else "update",
+        resource_id=call.resource_id,
+        etag=call.etag,
+        units={unit: {"ours": one.ours, "rev": one.rev, "complete": one.complete} for unit, one in call.units.items()},
+        body=text,
+        body_hash=hashlib.sha256(text.encode()).hexdigest(),
+        opened_at=at,
+        fence=fence,
+    )
+
+
+def sent_units(intent: Intent) -> dict[Unit, Sent]:
+    """Return what an intent carried, as the call had it."""
+    return {
+        Unit(*unit): Sent(value.get("ours"), int(value["rev"]), bool(value["complete"]))
+        for unit, value in intent.units.items()
+    }
+
+
+def link_of(view: View, kind: Kind, local_id: str, found: Found, at: datetime) -> Link:
+    """Return the link of a resource as it was just read or stored."""
+    return Link(
+        connection=view.connection,
+        kind=kind,
+        local_id=local_id,
+        plan_id=view.plan.id,
+        resource_id=found.resource_id,
+        etag=found.etag,
+        version=found.version,
+        raw=raw_text(found.tree),
+        raw_hash=content_hash(found.tree),
+        mapper_version=MAPPER_VERSION,
+        seen_at=at,
+    )
+
+
+def item_of(view: View, waiting: Waiting, at: datetime) -> Item:
+    """Return the inbox item of something that waits."""
+    return Item(
+        kind=waiting.kind,
+        connection=view.connection,
+        plan_id=view.plan.id,
+        owner=waiting.owner,
+        unit=waiting.unit or None,
+        base=waiting.base,
+        ours=waiting.ours,
+        theirs=waiting.theirs,
+        why=waiting.why,
+        who_may=WHO_MAY,
+        opened_at=at,
+    )
+
+
+def note_losing_value(tx: Tx, view: View, verdict: Verdict, at: datetime) -> None:
+    """Keep a value that lost, or was ignored, in the history: as an item that is closed already."""
+    seen = verdict.seen
+    item = Item(
+        kind="history",
+        connection=view.connection,
+        plan_id=view.plan.id,
+        owner=seen.unit.owner,
+        unit=seen.unit.name,
+        base=None if seen.pair is None else seen.pair.ours,
+        ours=seen.ours,
+        theirs=seen.theirs,
+        why=verdict.why,
+        who_may=WHO_MAY,
+        opened_at=at,
+        closed_at=at,
+        close_reason=verdict.why,
+    )
+    tx.inbox.raise_(item)
+
+
+def origin_of(view: View, found: Mapping[Key, Found], unit: Unit) -> Origin:
+    """Return where a unit's value came from: the connection, the resource there and its version."""
+    key: Key = ("CarePlan", unit.owner) if unit.owner == view.plan.id else ("Goal", unit.owner)
+    one = found.get(key)
+    return Origin(
+        system=view.connection,
+        resource=f"{key[0]}/{one.resource_id}" if one else None,
+        version=one.version if one else None,
+    )
