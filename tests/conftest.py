@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.leaks.recording"]
 
 # A developer's own settings (FHIRGOALS_STORE__URL, …) must not point the tests at a real store.
 for _name in [

@@ -19,10 +19,12 @@ import httpx
 from fhirgoals import __version__
 from fhirgoals.fhir.wire import Failure, FailureKind, Reply, Request
 
-__all__ = ["AsgiApp", "Failure", "Http", "Recorder", "Reply", "Request", "Timeouts"]
+__all__ = ["AsgiApp", "Failure", "Http", "Recorder", "Reply", "Request", "Timeouts", "record_everywhere"]
 
 Recorder: TypeAlias = Callable[[Request, Reply | Failure | None], None]
 """Called twice for each request: with `None` just before it is sent, and with what came of it."""
+
+_everywhere: list[Recorder] = []
 
 AsgiApp: TypeAlias = Callable[
     [
@@ -78,7 +80,7 @@ class Http:
             transport = httpx.ASGITransport(app=_as_over_a_socket(app))
         self._total_s = timeouts.total_s
         self._max_body_bytes = max_body_bytes
-        self._recorder = recorder
+        self._own_recorders = () if recorder is None else (recorder,)
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(
                 connect=timeouts.connect_s, read=timeouts.read_s, write=timeouts.write_s, pool=timeouts.pool_s
@@ -102,11 +104,12 @@ class Http:
     async def send(self, request: Request) -> Reply | Failure:
         """Send once and return the whole reply, or why there is none."""
         self.requests += 1
-        if self._recorder is not None:
-            self._recorder(request, None)
+        recorders = (*self._own_recorders, *_everywhere)
+        for record in recorders:
+            record(request, None)
         outcome = await self._exchange(request)
-        if self._recorder is not None:
-            self._recorder(request, outcome)
+        for record in recorders:
+            record(request, outcome)
         return outcome
 
     async def aclose(self) -> None:
@@ -143,6 +146,15 @@ class Http:
                     return Failure("too_large", sent=True)
                 chunks.append(chunk)
             return Reply(response.status_code, dict(response.headers), b"".join(chunks))
+
+
+def record_everywhere(recorder: Recorder) -> Callable[[], None]:
+    """Let a recorder see every exchange of every `Http` in this process, until the function returned is called.
+
+    For the test suite, which searches all that it ever sent; the product never calls it.
+    """
+    _everywhere.append(recorder)
+    return lambda: _everywhere.remove(recorder)
 
 
 def _as_over_a_socket(app: AsgiApp) -> AsgiApp:

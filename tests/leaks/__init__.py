@@ -1,0 +1,1 @@
+"""What must not leave, searched by content in everything that left."""
