@@ -12,12 +12,13 @@ from pathlib import Path
 
 import psycopg
 
+from fhirgoals.domain.planfile import load_plan
+from fhirgoals.fhir import definitions, exact_json
 from tests.servers import build
 from tests.servers.shared import Program, new_folder, port_line
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 US_CORE = "hl7.fhir.us.core-6.1.0.tgz"
-OUR_DEFINITIONS = REPOSITORY / "fhirgoals" / "fhir" / "definitions"
 
 # Measured to start fastest on two cores; the heap keeps two JVMs and a test run within 2 GB.
 _JVM = ["-Xmx600m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
@@ -34,12 +35,23 @@ def hapi() -> Program:
 
 
 def referee() -> Program:
-    """HAPI's validator with US Core 6.1.0 and our own definitions."""
+    """HAPI's validator with US Core 6.1.0 and our own definitions, to which the examples' local measures are added."""
     guide = shared_inputs() / "igs" / US_CORE
     if not guide.is_file():
         raise build.MissingServerError(f"{US_CORE} is missing: set FHIRGOALS_SHARED to the folder that holds igs/")
-    own = [str(OUR_DEFINITIONS)] if OUR_DEFINITIONS.is_dir() else []
-    return _java("referee", "fhirgoals.Referee", "/", ["0", str(guide.resolve()), *own])
+    program = _java("referee", "fhirgoals.Referee", "/", ["0", str(guide.resolve()), "definitions"])
+    folder = program.folder / "definitions"
+    folder.mkdir()
+    for name, definition in definitions.build(example_measures()).items():
+        (folder / name).write_bytes(exact_json.dumps(definition))
+    return program
+
+
+def example_measures() -> dict[str, str]:
+    """The local measure codes of the example plans with their words: an installation that uses them defines them."""
+    plans = [load_plan(path.read_bytes(), name=path.name) for path in sorted((REPOSITORY / "examples").glob("0*.yaml"))]
+    codes = [measure.code.code for plan in plans for measure in plan.measures if measure.code.system == "local"]
+    return {code: code.replace("-", " ") for code in codes if "SENTINEL" not in code}
 
 
 def medplum() -> Program:

@@ -1,1 +1,1 @@
-"""End to end against real third-party servers: what stands on both sides after people edited, replies got lost, a process died."""
+"""End to end against real servers: what stands on both sides after edits, lost replies, a dead process."""

@@ -1,4 +1,4 @@
-"""HAPI FHIR, its search cache on, through the cut proxy: plans arrive, edits go both ways, replies get lost, all is quiet."""
+"""HAPI FHIR, search cache on, behind the cut proxy: plans arrive, edits go both ways, replies get lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fhirgoals.demo.oracle_sides import coded
-from fhirgoals.domain.records import Goal, Plan, Step
+from fhirgoals.domain.records import Plan, Step
 from tests.e2e.servers.world import World, behind_the_cut_proxy, due, note, priority
 from tests.plans import EXAMPLES, example
 from tests.servers.fixtures import FhirServer
@@ -42,7 +42,7 @@ def new_goal(plan: Plan) -> Plan:
 
 
 async def test_the_example_plans_arrive_whole_and_a_second_run_is_quiet(
-    hapi: FhirServer, record_property: Callable[[str, object], None]
+    hapi: FhirServer, figure: Callable[[str], None]
 ) -> None:
     """39 goals and 4 care plans are created, each by one write, each with an identifier that no other has."""
     async with behind_the_cut_proxy(hapi.url) as world:
@@ -55,8 +55,8 @@ async def test_the_example_plans_arrive_whole_and_a_second_run_is_quiet(
         tasks = [step for plan in care_plans for step in plan["activity"] if step["detail"]["kind"] == "Task"]
         assert len(tasks) == 74
         again = await world.sync()
-        record_property("first run", f"{counts.requests} requests, {counts.writes} writes")
-        record_property("second run", f"{again.requests} requests, {again.writes} writes")
+        figure(f"first run: {counts.requests} requests, {counts.writes} writes")
+        figure(f"second run: {again.requests} requests, {again.writes} writes")
         assert (again.writes, again.pulled, again.new_items, again.unanswered) == (0, 0, 0, [])
 
 
@@ -177,7 +177,7 @@ async def test_an_update_whose_reply_is_lost_is_no_edit_of_theirs(here: World) -
 
 
 async def test_an_edit_there_on_top_of_our_unseen_update_is_theirs_alone(here: World) -> None:
-    """Our update's reply is lost and the same goal is edited there at once: our text stands, their priority comes here."""
+    """Our update's reply is lost and the goal is edited there at once: our text stands, their priority comes here."""
     await here.edit(PLAN, "h-lunch", text="Eat lunch in company")
     here.proxy.cut_next(method="PUT", path=r"/Goal/")
     here.meanwhile("after", "PUT", lambda: here.change(here.goal("Eat lunch in company"), priority("low")))
