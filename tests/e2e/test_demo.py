@@ -19,8 +19,9 @@ from urllib.parse import quote
 import pytest
 import yaml
 
+from fhirgoals.cli.main import main
 from fhirgoals.demo.acts import Played, play
-from fhirgoals.demo.command import demo
+from fhirgoals.demo.command import run_demo
 from fhirgoals.demo.oracle import Oracle, Verdict, Watched
 from fhirgoals.demo.oracle_leaks import Corpus, Wanted
 from fhirgoals.demo.script import examples, read_script
@@ -39,7 +40,8 @@ Fault = Callable[[Mapping[str, Sandbox]], None]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "-m", "fhirgoals.demo", *arguments]
+    start = "import sys; from fhirgoals.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-W", "error", "-c", start, "demo", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -57,6 +59,7 @@ def ids(tree: Any) -> Iterator[str]:
 # -- the whole command -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_json_is_one_object_with_the_contracts_keys_and_figures() -> None:
     """`demo --json` prints nothing but one object, with the keys of the contract and the figures of the script."""
     done = run("--json")
@@ -93,7 +96,7 @@ def test_json_is_one_object_with_the_contracts_keys_and_figures() -> None:
 
 def test_demo_keeps_its_promises_on_hapi(hapi: FhirServer, capsys: pytest.CaptureFixture[str]) -> None:
     """`demo --ehr URL` plays the same on a real server behind the cut proxy, search cache on."""
-    code = demo(hapi.url, None, True)
+    code = main(["demo", "--ehr", hapi.url, "--json"])
     shown = capsys.readouterr()
     assert (code, shown.err) == (0, "")
     figures = json.loads(shown.out)
@@ -137,8 +140,8 @@ def test_server_that_does_not_answer_is_told_in_one_line(capsys: pytest.CaptureF
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{closed.getsockname()[1]}/fhir"
-        assert demo(address, None, True) == 2
-    assert demo("ftp://127.0.0.1/fhir", None, True) == 2
+        assert main(["demo", "--ehr", address]) == 2
+    assert main(["demo", "--ehr", "ftp://127.0.0.1/fhir"]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
     assert len(shown.err.splitlines()) == 2
@@ -182,7 +185,7 @@ def test_command_says_and_exits_2_when_something_is_lost_doubled_and_leaked(caps
         double_a_goal(sandboxes)
         add_a_kept_text(sandboxes)
 
-    assert demo(None, None, True, fault=fault) == 2
+    assert run_demo(None, None, True, fault=fault) == 2
     shown = capsys.readouterr()
     figures = json.loads(shown.out)
     assert (figures["lost"], figures["duplicates"], figures["leaks"]) == (1, 1, 1)
