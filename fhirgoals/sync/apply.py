@@ -301,7 +301,7 @@ class Writes:
         if call.creates and not answer.created:
             # It was there already: what stands there need not be what we sent now. `recover` takes it over.
             return view, there, NotLanded("doubt")
-        view, there = await self.landed(view, there, call.key, found, call.units, intent.id, "push")
+        view, there = await self.landed(view, there, call.key, found, call.units, "push")
         return view, there, Landed(found)
 
     async def landed(
@@ -311,10 +311,9 @@ class Writes:
         key: Key,
         found: Found,
         units: Mapping[Unit, Sent],
-        intent_id: str,
         action: str,
     ) -> tuple[View, There]:
-        """tx2: keep link and bases of a call that landed, clear its intent, write the audit."""
+        """tx2: keep link and bases of a call that landed, clear its resource's intents, write the audit."""
         at = self.context.clock()
         link = link_of(view, *key, found, at)
         linked = with_link(view, link)
@@ -324,7 +323,10 @@ class Writes:
         def work(tx: Tx) -> None:
             tx.links.put(link)
             tx.bases.settle(view.connection, view.plan.id, pairs)
-            tx.intents.close(intent_id)
+            for one in tx.intents.for_plan(view.connection, view.plan.id):
+                # The ETag moved: an earlier call that was sent with the same one can't land any more.
+                if (one.kind, one.local_id) == key:
+                    tx.intents.close(one.id)
             tx.audit.write(
                 at=at,
                 actor="sync",

@@ -1,7 +1,8 @@
 """Finds out what became of calls whose reply never came, before anything else is written for their plan (design 5.7).
 
-A create is looked for by our identifier. An update is known by its ETag: while ours is current it did not land; once
-it moved, only the version right after ours can be ours, and it is when it equals what was sent.
+A create is looked for by our identifier. An update is known by its ETag: while ours is current it has not landed and
+may still, so it stays a candidate while the same change is sent again; once the ETag moved, only the version right
+after ours can be ours, and it is when it equals what was sent.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ async def _created(
     found = found_of(resource_id, tree)
     first = await _first_version(context, intent, resource_id, found)
     view, there = await writes.landed(
-        view, there, (intent.kind, intent.local_id), first, sent_units(intent), intent.id, "recovered"
+        view, there, (intent.kind, intent.local_id), first, sent_units(intent), "recovered"
     )
     return view, there, None
 
@@ -97,13 +98,13 @@ async def _updated(
             return view, there, None
         case _:
             raise not_answered(view.connection, intent.kind, answer)
-    landed: Found | None = None
-    if current.etag != intent.etag or intent.etag is None:
-        landed = await _version_after(context, view, there, intent, current)
+    if current.etag is not None and current.etag == intent.etag:
+        return view, there, None
+    landed = await _version_after(context, view, there, intent, current)
     if landed is None:
         await context.store.write(lambda tx: tx.intents.close(intent.id))
         return view, there, None
-    view, there = await writes.landed(view, there, key, landed, sent_units(intent), intent.id, "recovered")
+    view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered")
     return view, there, None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from random import Random
 
 import msgspec
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from fhirgoals.domain.records import Plan, Step, Withheld
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.sandbox.knobs import Asked, Knobs
+from tests.simulate.network import Network
+from tests.simulate.world import World as Simulated
 from tests.sync.world import World, example, text_of, world
 
 PLAN = "plan-dep-01"
@@ -430,3 +433,28 @@ async def test_several_resources_with_our_identifier_are_told_and_left_alone(her
     [(kind, owner, _)] = await here.inbox()
     assert (kind, owner) == ("identity", PLAN)
     await quiet(here)
+
+
+async def test_a_call_that_may_still_land_stays_a_candidate() -> None:
+    """An update that never arrived in time and lands late is known as ours, not asked about as an edit of theirs."""
+    one = Simulated(Random(1))
+    try:
+        await one.start()
+        network: Network = one.networks["ehr-a"]
+        network.delayed = 1.0
+        plan = await one.plan()
+        first = tuple(msgspec.structs.replace(g, text="first") if g.id == "g-a" else g for g in plan.goals)
+        await one.save(msgspec.structs.replace(plan, goals=first))
+        await one.sync("ehr-a")
+        network.calm()
+        await network.pass_time(100)  # the first of the late calls lands, all others meet another version
+        plan = await one.plan()
+        second = tuple(msgspec.structs.replace(g, text="second") if g.id == "g-a" else g for g in plan.goals)
+        await one.save(msgspec.structs.replace(plan, goals=second))
+        counts = await one.sync("ehr-a")
+        assert (counts.conflicts, counts.proposals, counts.held) == (0, 0, 0)
+        texts = [text_of(goal) for goal in one.sandboxes["ehr-a"].storage.resources("Goal")]
+        assert "second" in texts
+        assert await one.store.read(lambda tx: tx.intents.all_open("ehr-a")) == ()
+    finally:
+        one.close()
