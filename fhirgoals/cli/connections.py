@@ -131,10 +131,10 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         say("There is no connection yet. Add one: fhirgoals ehr add NAME --url URL")
         return
     rows = [
-        [one.name, words.STATE[one.state], config.base_url, str(waiting[one.name]), str(len(items))]
+        [one.name, words.STATE_WORD[one.state], config.base_url, str(waiting[one.name]), str(len(items))]
         for one, config, items in found
     ]
-    table(("name", "state", "address", "plans to look at", "in the inbox"), rows)
+    table(("name", "state", "address", "plans to do", "inbox"), rows)
 
 
 @app.command(epilog="Example:  fhirgoals ehr arm ehr-main --by staff-7 --reason 'preview checked with Ines'")

@@ -53,13 +53,15 @@ def list_(
             _field(one),
             one.owner or one.plan_id or "",
             words.age(one.opened_at, at),
-            _roles(one),
-            words.MEANWHILE.get(one.kind, ""),
         ]
         for one in items
     ]
-    table(("no", "what", "connection", "field", "of", "age", "settled by", "meanwhile"), rows)
+    table(("no", "what", "connection", "field", "of", "age"), rows)
     say()
+    for kind, settled in dict.fromkeys((one.kind, _roles(one)) for one in items):
+        meanwhile = words.MEANWHILE.get(kind, "nothing is changed")
+        name = words.ITEM.get(kind, kind)
+        say(f"{name}: settled by {settled or 'an operator'}; meanwhile {meanwhile}.", hanging="  ")
     say("See one with its values: fhirgoals inbox show NO")
 
 
@@ -99,7 +101,7 @@ def _facts(item: Item, plan: Plan | None) -> list[tuple[str, str]]:
         found.append(("here", in_words(item.ours)))
         found.append(("at the EHR", in_words(item.theirs)))
     found.append(("since", words.on_day(item.opened_at.date())))
-    found.append(("why", item.why.replace("_", " ")))
+    found.append(("why", words.WHY.get(item.why, item.why.replace("_", " "))))
     found.append(("settled by", _roles(item)))
     if item.kind in words.MEANWHILE:
         found.append(("meanwhile", words.MEANWHILE[item.kind]))
@@ -108,9 +110,9 @@ def _facts(item: Item, plan: Plan | None) -> list[tuple[str, str]]:
 
 def in_words(value: Json) -> str:
     """Return a unit's value as people read it."""
+    if value in (None, "", [], {}):
+        return "(nothing)"
     match value:
-        case None | "" | [] | {}:
-            return "(nothing)"
         case bool():
             return "yes" if value else "no"
         case {"foreign": _}:

@@ -5,6 +5,7 @@ Texts that come from files and EHRs may hold anything; control characters never 
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -21,6 +22,9 @@ from fhirgoals.errors import InputError
 from fhirgoals.fhir.exact_json import Tree, dumps
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+_UNBROKEN = 18
+"""A column of which no cell is longer keeps its cells on one line."""
 
 WIDEST = 120
 """Running text is not set wider than this, however wide the terminal is."""
@@ -65,8 +69,8 @@ def width() -> int | None:
     return min(shutil.get_terminal_size().columns, WIDEST)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; columns of which every cell is empty are left out."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Sequence[str] = ()) -> None:
+    """Print a table; columns of which every cell is empty are left out, cells of `unbroken` ones stay on one line."""
     from rich import box  # noqa: PLC0415 (only tables need rich)
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -77,10 +81,18 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     found = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
     for place in used:
         numbers = all(row[place].replace(",", "").isdigit() for row in rows if row[place])
-        found.add_column(columns[place], justify="right" if numbers else "left", overflow="fold")
+        # A short word is not worth breaking; a long one gives way first.
+        whole = columns[place] in unbroken or max(len(row[place]) for row in rows) <= _UNBROKEN
+        found.add_column(columns[place], justify="right" if numbers else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         found.add_row(*(Text(clean(row[place])) for place in used))
-    Console(file=sys.stdout, width=width() or 1000, highlight=False, soft_wrap=False).print(found)
+    if terminal:
+        Console(file=sys.stdout, width=width(), highlight=False).print(found)
+        return
+    text = io.StringIO()
+    Console(file=text, width=width() or 1000, highlight=False, color_system=None).print(found)
+    for line in text.getvalue().splitlines():
+        typer.echo(line.rstrip())
 
 
 def clean(text: str) -> str:

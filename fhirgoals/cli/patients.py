@@ -27,16 +27,16 @@ By = Annotated[str, typer.Option(metavar="STAFF", help="Who does this: the id of
 Name = Annotated[str, typer.Argument(metavar="CONNECTION")]
 
 _WHY = {
-    "no_resource_with_its_identifier": "nobody there has its identifier",
-    "several_resources": "several there have its identifier",
-    "another_birth_date": "found, with another birth date",
-    "another_patient": "found, but of another patient",
+    "no_resource_with_its_identifier": "not found",
+    "several_resources": "found more than once",
+    "another_birth_date": "other birth date",
+    "another_patient": "another patient's",
 }
 _STATUS = {
     "linked": "linked",
     "confirmed": "linked",
-    "proposed": "found, waits for confirmation",
-    "held": "needs a person to look",
+    "proposed": "found",
+    "held": "in doubt",
     "missing": "not found",
 }
 
@@ -73,11 +73,11 @@ def match(context: typer.Context, connection: Name, by: By, as_json: JsonOption 
             for one in found
         ]
         if rows:
-            table(("who", "name", "at the EHR", "id for confirm"), rows)
+            table(("who", "name", "at the EHR", "id"), rows)
             say()
         say(_summary([one.status for one in found]))
         if any(one.status == "proposed" for one in found):
-            say(f"Next: fhirgoals patients confirm {connection} --all --by {staff}")
+            say(f"Nobody new is linked yet. Next: fhirgoals patients confirm {connection} --all --by {staff}")
     if new:
         raise typer.Exit(1)
 
@@ -97,15 +97,13 @@ def list_(context: typer.Context, connection: Name, as_json: JsonOption = False)
         return
     rows = [
         [
-            words.WHO[one.kind],
-            short(names.get(one.local_id, one.local_id), 40),
+            short(names.get(one.local_id, one.local_id), 27),
             one.reference,
-            _STATUS[one.status],
-            one.local_id,
+            "" if one.status == "confirmed" else f"{_STATUS[one.status]}: {one.local_id}",
         ]
         for one in links
     ]
-    table(("who", "name", "at the EHR", "status", "id for confirm"), rows)
+    table(("name", "at the EHR", "not linked yet"), rows, unbroken=("at the EHR",))
 
 
 @app.command("confirm", epilog="Example:  fhirgoals patients confirm ehr-main --all --by staff-7")
@@ -132,8 +130,9 @@ def confirm_(
         return
     kinds: dict[str, int] = {}
     for one in linked:
-        kinds[words.WHO[one.kind]] = kinds.get(words.WHO[one.kind], 0) + 1
-    say("Linked: " + (", ".join(f"{number} {kind}" for kind, number in kinds.items()) or "nobody new") + ".")
+        kinds[one.kind] = kinds.get(one.kind, 0) + 1
+    counted = [words.count(number, words.WHO[kind], words.WHO_MANY[kind]) for kind, number in kinds.items()]
+    say("Linked: " + (", ".join(counted) or "nobody new") + ".")
     say(f"Next: fhirgoals preview {connection}")
 
 
@@ -152,15 +151,14 @@ def _names(tx: Tx) -> dict[str, str]:
 
 
 def _found_words(one: Match) -> str:
-    place = f"{one.reference}, " if one.reference else ""
-    return place + (_WHY.get(one.why) or _STATUS[one.status])
+    return _WHY.get(one.why) or _STATUS[one.status]
 
 
 def _summary(statuses: Sequence[str]) -> str:
     if not statuses:
         return "There is nobody to look for: nothing of any plan may go there now."
     parts = [f"{statuses.count(status)} {_STATUS[status]}" for status in _STATUS if statuses.count(status)]
-    return "; ".join(parts) + "."
+    return "; ".join(parts) + "."  # such as "19 found; 2 in doubt."
 
 
 def _match_tree(one: Match) -> dict[str, Tree]:

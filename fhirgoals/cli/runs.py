@@ -23,6 +23,7 @@ from fhirgoals.sync.run import Counts
 
 PREVIEW_SCHEMA = "fhirgoals-preview/1"
 _LARGEST_PREVIEW = 64 * 1024 * 1024
+_MOST_LINES = 20
 
 Maybe = Annotated[str | None, typer.Argument(metavar="[CONNECTION]", help="One connection; default all.")]
 
@@ -123,7 +124,11 @@ def _run_all(store: Store, chosen: Sequence[Connection], as_json: bool) -> None:
             printed_json(counts.as_json())
     if not as_json and done:
         _say_counts(done)
+    if not chosen:
+        note("note: nothing was run")
     for counts in done:
+        for problem in dict.fromkeys(counts.problems):
+            typer.echo(f"error: {problem}", err=True)
         if counts.unanswered:
             plans = words.count(len(counts.unanswered), "plan")
             typer.echo(f"error: {counts.connection}: not finished for {plans}: run it again later", err=True)
@@ -135,7 +140,7 @@ def _run_all(store: Store, chosen: Sequence[Connection], as_json: bool) -> None:
 
 
 def _say_counts(done: Sequence[Counts]) -> None:
-    columns = ("connection", "read", "new there", "changed there", "taken over", "clashes", "proposals", "held")
+    columns = ("connection", "read", "created", "updated", "taken over", "clashes", "proposals", "held")
     rows = [
         [counts.connection]
         + [
@@ -227,7 +232,9 @@ def _refuse_moved(store: Store, kept: Previewed, armed: Sequence[Connection]) ->
         ]
     if lines:
         head = f"{words.count(len(lines), 'item')} moved since the preview; nothing was done: preview again"
-        raise Refused("\n  ".join([head, *lines]))
+        more = len(lines) - _MOST_LINES
+        shown_lines = [*lines[:_MOST_LINES], f"… and {more} more"] if more > 0 else lines
+        raise Refused("\n  ".join([head, *shown_lines]))
 
 
 def _owners(operation: Resource) -> set[str]:

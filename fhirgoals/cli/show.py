@@ -86,7 +86,7 @@ def for_client(plan: Plan) -> Plan:
 def _found(session: Session, name: str, reader: str) -> tuple[Plan, Reader]:
     """Return the plan of a file or of the store, and the reader as the store knows them."""
     path = Path(name)
-    if path.suffix.lower() in (".yaml", ".yml", ".json") or path.is_file():
+    if "/" in name or path.suffix.lower() in (".yaml", ".yml", ".json") or path.is_file():
         plan, _ = read_plan(path)
         return plan, Reader(reader)
     with session.open() as store, store.read() as tx:

@@ -150,6 +150,27 @@ MEANWHILE: Mapping[str, str] = {
     "unreadable": "kept here; nothing is written there",
 }
 
+WHY: Mapping[str, str] = {
+    "policy_propose": "only a person may take this over from an EHR",
+    "both_changed": "both sides changed it since they last agreed",
+    "second_parent": "the EHR shows it under two goals",
+    "server_holds_less": "the EHR holds less than it was given, so its edit may not be all of it",
+    "over_a_hidden_value": "the EHR changed what it may not see of ours",
+    "member_of_ours": "the EHR changed or removed something that we added",
+    "no_place_here": "our records have no place for what stands there",
+    "would_break_an_invariant": "taking it over would break a rule of the plan",
+    "would_not_be_valid": "what we would send would not be valid",
+    "wrong_type": "what stands there can't be read",
+    "two_candidates": "two things there may be this one",
+    "unknown_identifier": "a resource there has our identifier and no link",
+    "no_longer_disclosed": "it was sent and may no longer be seen there",
+    "changed_here_meanwhile": "it was changed here meanwhile",
+    "unchanged_here": "it was not changed here meanwhile",
+    "several": "more than one resource there has its identifier",
+    "other_patient": "the resource there belongs to another patient",
+    "refused": "the EHR refused it",
+}
+
 ROLE: Mapping[str, str] = {
     "client": "client",
     "primary_therapist": "therapist",
@@ -162,6 +183,8 @@ ROLE: Mapping[str, str] = {
     "therapist_subject": "therapist",
 }
 
+STATE_WORD: Mapping[str, str] = {"observe": "observing", "armed": "armed", "paused": "paused"}
+
 STATE: Mapping[str, str] = {
     "observe": "observing: reads, writes nothing",
     "armed": "armed: reads and writes",
@@ -173,6 +196,13 @@ WHO: Mapping[str, str] = {
     "Practitioner": "staff",
     "RelatedPerson": "related person",
     "Condition": "problem",
+}
+
+WHO_MANY: Mapping[str, str] = {
+    "Patient": "clients",
+    "Practitioner": "staff",
+    "RelatedPerson": "related people",
+    "Condition": "problems",
 }
 
 

@@ -1,0 +1,251 @@
+"""The command line against a sandbox EHR on a real socket: connect, link, preview, arm, sync, see what waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fhirgoals.cli.main import main
+from fhirgoals.sandbox.ehr import Sandbox
+from fhirgoals.sandbox.serve import serve
+from fhirgoals.store import open_store
+from fhirgoals.sync.identify import wanted
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PRIORITY = "http://terminology.hl7.org/CodeSystem/goal-priority"
+BY = ["--by", "staff-7"]
+
+
+@dataclass
+class Desk:
+    """A store, an EHR, and the two plans that are in the store."""
+
+    store: str
+    url: str
+    capsys: pytest.CaptureFixture[str]
+    folder: Path
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        self.capsys.readouterr()
+        code = main(["--store", self.store, *arguments])
+        printed = self.capsys.readouterr()
+        return code, printed.out, printed.err
+
+    def ok(self, *arguments: str) -> str:
+        code, out, err = self.run(*arguments)
+        assert code == 0, out + err
+        return out
+
+    def json(self, *arguments: str, code: int = 0) -> Any:
+        got, out, err = self.run(*arguments, "--json")
+        assert got == code, out + err
+        return json.loads(out)
+
+    def create_people(self) -> None:
+        """Create at the EHR everyone whom the plans name, with the identifiers we look for."""
+        store = open_store(self.store)
+        with store.read() as tx:
+            plans = [stored.plan for stored in tx.plans.list()]
+        ids: dict[str, str] = {}
+        for plan in plans:
+            for one in wanted(plan, store.installation, {}):
+                if one.local_id in ids:
+                    continue
+                mark = one.identifiers[-1]
+                body: dict[str, Any] = {
+                    "resourceType": one.kind,
+                    "identifier": [{"system": mark.system, "value": mark.value}],
+                }
+                if one.birth_date is not None:
+                    body["birthDate"] = one.birth_date.isoformat()
+                if one.patient_of is not None:
+                    whose = "patient" if one.kind == "RelatedPerson" else "subject"
+                    body[whose] = {"reference": f"Patient/{ids[one.patient_of]}"}
+                ids[one.local_id] = httpx.post(f"{self.url}/{one.kind}", json=body).raise_for_status().json()["id"]
+        store.close()
+
+    def goals(self) -> dict[str, dict[str, Any]]:
+        """Return the EHR's goals by the beginning of their text."""
+        found = httpx.get(f"{self.url}/Goal", params={"_count": "100"}).raise_for_status().json()
+        return {one["resource"]["description"]["text"][:16]: one["resource"] for one in found.get("entry", [])}
+
+    def edit(self, goal: dict[str, Any]) -> None:
+        httpx.put(f"{self.url}/Goal/{goal['id']}", json=goal).raise_for_status()
+
+    def armed(self) -> None:
+        self.create_people()
+        assert self.run("patients", "match", "ehr-main", *BY)[0] == 1
+        self.ok("patients", "confirm", "ehr-main", "--all", *BY)
+        self.ok("ehr", "arm", "ehr-main", *BY, "--reason", "seen", "--yes")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    with serve({"ehr-main": Sandbox().app}) as urls:
+        found = Desk(f"sqlite:///{tmp_path / 'store.db'}", urls["ehr-main"], capsys, tmp_path)
+        found.ok("ehr", "add", "ehr-main", "--url", found.url, "--release", "on_save")
+        for name in ("primary-care", "patient-portal", "employer-eap", "school-clinic"):
+            found.ok("ehr", "add", name, "--url", found.url)
+        files = [str(EXAMPLES / "02-ocd-exposure.yaml"), str(EXAMPLES / "04-therapist-development.yaml")]
+        found.ok("put", *files, *BY, "--reason", "initial")
+        yield found
+
+
+def test_nothing_is_written_before_arming(desk: Desk) -> None:
+    """Observing reads and counts; apply is refused; the EHR has no goal."""
+    desk.create_people()
+    code, out, _ = desk.run("patients", "match", "ehr-main", *BY)
+    assert code == 1
+    assert "Tobias Renwick" in out
+    desk.ok("patients", "confirm", "ehr-main", "--all", *BY)
+    assert desk.json("patients", "match", "ehr-main", *BY)["new"] == 0
+    found = desk.json("preview", "ehr-main")
+    assert len(found["operations"]) == 10
+    counts = desk.json("sync", "ehr-main")
+    assert (counts["created"], counts["writes"]) == (0, 0)
+    assert desk.run("apply")[0] == 2
+    assert desk.goals() == {}
+
+
+def test_an_unlinked_client_is_told_and_sends_nothing(desk: Desk) -> None:
+    """Without a linked patient the plan waits, and the next step is named."""
+    desk.ok("ehr", "arm", "ehr-main", *BY, "--reason", "seen", "--yes")
+    out = desk.ok("sync", "ehr-main")
+    assert "patients match ehr-main" in out
+    assert desk.goals() == {}
+
+
+def test_preview_equals_apply(desk: Desk) -> None:
+    """The operations of the preview are those that apply does, and a second run does none."""
+    desk.armed()
+    file = desk.folder / "preview.json"
+    desk.ok("preview", "ehr-main", "--out", str(file))
+    kept = json.loads(file.read_bytes())
+    assert len(kept["connections"][0]["operations"]) == 10
+    counts = desk.json("apply", str(file))
+    assert (counts["created"], counts["writes"]) == (10, 10)
+    again = desk.json("sync", "ehr-main")
+    assert list(again)[:11] == [
+        "connection",
+        "read",
+        "created",
+        "pushed",
+        "pulled",
+        "conflicts",
+        "proposals",
+        "held",
+        "quarantined",
+        "requests",
+        "writes",
+    ]
+    assert again["writes"] == 0
+    assert desk.json("preview", "ehr-main")["operations"] == []
+
+
+def test_a_stale_preview_is_refused_item_by_item(desk: Desk) -> None:
+    """What was changed here since the preview is named, and nothing is sent."""
+    desk.armed()
+    file = desk.folder / "preview.json"
+    desk.ok("preview", "ehr-main", "--out", str(file))
+    edited = desk.folder / "edited.yaml"
+    text = (EXAMPLES / "02-ocd-exposure.yaml").read_text()
+    edited.write_text(text.replace("Reduce washing to 30 minutes", "Reduce washing to 25 minutes"))
+    desk.ok("put", str(edited), *BY, "--reason", "correction")
+    code, out, err = desk.run("apply", str(file))
+    assert code == 2
+    assert out == ""
+    assert "create Goal g-wash" in err
+    assert desk.goals() == {}
+
+
+def test_a_file_that_is_no_preview_is_refused(desk: Desk) -> None:
+    """Any other JSON, or no JSON, is named and nothing is done."""
+    desk.armed()
+    for content in ("{}", "[1]", "{", '{"schema": "fhirgoals-preview/1", "revisions": 1, "connections": []}'):
+        file = desk.folder / "other.json"
+        file.write_text(content)
+        code, _, err = desk.run("apply", str(file))
+        assert code == 2
+        assert "other.json" in err
+    assert desk.goals() == {}
+
+
+def test_edits_travel_and_a_closure_waits(desk: Desk) -> None:
+    """A priority comes in, a closure becomes an item with exit code 1, and an old file can't undo what came in."""
+    desk.armed()
+    desk.json("sync", "ehr-main")
+    goal = desk.goals()["Reduce washing t"]
+    goal["priority"] = {"coding": [{"system": PRIORITY, "code": "low-priority"}]}
+    goal["lifecycleStatus"] = "completed"
+    desk.edit(goal)
+    counts = desk.json("sync", "ehr-main", code=1)
+    assert (counts["pulled"], counts["proposals"], counts["new_items"]) == (1, 1, 1)
+    assert desk.json("sync", "ehr-main")["new_items"] == 0
+
+    out = desk.ok("inbox", "list")
+    assert "the EHR proposes" in out
+    assert "completed" not in out
+    assert "Reduce washing" not in out
+    [item] = desk.json("inbox", "list")["items"]
+    assert (item["kind"], item["owner"], item["field"]) == ("proposal", "g-wash", "status")
+    assert "ours" not in item
+    shown = desk.ok("inbox", "show", str(item["id"]))
+    assert "Reduce washing" in shown
+    assert "closed" in shown
+    assert desk.json("inbox", "show", str(item["id"]))["theirs"]["lifecycle"] == "completed"
+
+    assert "priority: low" in desk.ok("get", "plan-ocd-01")
+    code, _, err = desk.run("put", str(EXAMPLES / "02-ocd-exposure.yaml"), *BY, "--reason", "correction")
+    assert code == 2
+    assert "would undo 1 change" in err
+
+
+def test_an_edit_here_is_sent_and_shown(desk: Desk) -> None:
+    """`get`, edit, `put`, `sync`: the EHR has the new text."""
+    desk.armed()
+    desk.json("sync", "ehr-main")
+    file = desk.folder / "plan.yaml"
+    file.write_text(desk.ok("get", "plan-ocd-01").replace("30 minutes a day or less", "25 minutes a day or less"))
+    desk.ok("put", str(file), *BY, "--reason", "progress")
+    found = desk.json("preview", "ehr-main")["operations"]
+    assert found == [{"operation": "update", "resource": "Goal", "id": "g-wash", "units": ["text"]}]
+    assert desk.json("sync", "ehr-main")["pushed"] == 1
+    assert desk.goals()["Reduce washing t"]["description"]["text"].endswith("25 minutes a day or less")
+
+
+def test_pause_stops_a_connection(desk: Desk) -> None:
+    """A paused connection is left alone, and named in a run it is refused."""
+    desk.armed()
+    desk.ok("ehr", "pause", "ehr-main", *BY)
+    code, _, err = desk.run("sync", "ehr-main")
+    assert code == 2
+    assert "resume" in err
+    assert desk.goals() == {}
+    desk.ok("ehr", "resume", "ehr-main", *BY)
+    assert desk.json("sync", "ehr-main")["created"] == 10
+
+
+def test_an_ehr_that_is_away_is_told_and_nothing_is_lost(desk: Desk) -> None:
+    """A run against an address where nobody listens exits 2 with one line and leaves the plan to be sent."""
+    desk.armed()
+    desk.ok("ehr", "add", "gone", "--url", "http://127.0.0.1:9/fhir")
+    code, _, err = desk.run("patients", "match", "gone", *BY)
+    assert code == 0  # nothing may go there, so nobody is asked about
+    store = open_store(desk.store)
+    with store.write() as tx:
+        known = tx.connections.get("ehr-main")
+        assert known is not None
+        tx.connections.update_config("ehr-main", {**known.config, "base_url": "http://127.0.0.1:9/fhir"})
+    code, _, err = desk.run("sync", "ehr-main")
+    assert code == 2
+    assert all(line.startswith("error: ehr-main") for line in err.splitlines())
+    with store.write() as tx:
+        tx.connections.update_config("ehr-main", {**known.config, "base_url": desk.url})
+    store.close()
+    assert desk.json("sync", "ehr-main")["created"] == 10
