@@ -7,6 +7,7 @@ RUN python -m venv /opt/fhirgoals \
 COPY pyproject.toml README.md ./
 COPY fhirgoals fhirgoals
 COPY examples examples
+COPY config/codes config/codes
 RUN /opt/fhirgoals/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
