@@ -21,7 +21,8 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """The knobs of one connection (design 5; vendor reference, section 4).
 
     `create` is the means that keeps a repeated create from doubling; `operation_id_kept` says that the server keeps
-    `meta.source`; `quiet_minutes` belongs to that release; `token` names an environment variable, never the token.
+    `meta.source`; `share_origins` names EHRs whose content may go here (default: our own only); `quiet_minutes`
+    belongs to that release; `token` names an environment variable, never the token.
     """
 
     base_url: str
@@ -33,6 +34,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     portal_visible: bool = False
     send_proposed: bool = False
     operation_id_kept: bool = False
+    share_origins: tuple[str, ...] = ()
     page_size: int = 100
     token: str | None = None
     policy: dict[str, tuple[Accept, Clash]] = {}

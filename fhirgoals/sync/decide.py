@@ -38,7 +38,8 @@ class Ours:
 
     `visible` are the disclosed and linked units, `hidden` the units that we have and it may not see, `revs` the
     revision that last touched each unit, `goals` the goals that go there, depth first. `born_there` are members that
-    came from this connection and go back only to it. `refused` is why nothing goes there at all, if so.
+    came from this connection and go back only to it; `elsewhere` are units whose value came from another EHR that this
+    one is not told of (they are not in `visible`). `refused` is why nothing goes there at all, if so.
     """
 
     plan_id: str
@@ -48,6 +49,7 @@ class Ours:
     revs: Mapping[Unit, int] = field(default_factory=dict)
     goals: tuple[str, ...] = ()
     born_there: frozenset[Unit] = frozenset()
+    elsewhere: frozenset[Unit] = frozenset()
     refused: str | None = None
 
 
@@ -90,6 +92,10 @@ class Decision:
         return {unit: verdict for unit, verdict in self.verdicts.items() if verdict.action is action}
 
 
+REQUIRED = ("text", "status")
+"""Units without which a Goal can't stand."""
+
+
 def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Policy) -> Decision:
     """Return what follows for one plan at one connection.
 
@@ -99,10 +105,18 @@ def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Polic
     if ours.refused is not None:
         kept = (Waiting("retract", ours.plan_id, "", ours.refused),) if sent else ()
         return Decision(waiting=kept)
-    creates = tuple(goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT)
+    absent = (goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT)
+    # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
+    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & ours.elsewhere)
     create_plan = bool(ours.goals) and theirs.place("CarePlan", ours.plan_id) is Place.ABSENT
     verdicts: dict[Unit, Verdict] = {}
-    everything = ours.visible.keys() | theirs.assembled.values.keys() | bases.keys() | theirs.assembled.held.keys()
+    everything = (
+        ours.visible.keys()
+        | ours.elsewhere
+        | theirs.assembled.values.keys()
+        | bases.keys()
+        | theirs.assembled.held.keys()
+    )
     for unit in sorted(everything):
         seen = _seen(unit, ours, theirs, bases)
         if seen is None:
@@ -158,7 +172,8 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) ->
         return None
     held = theirs.assembled.held.get(unit)
     places = {theirs.place(*one) for one in carriers(ours.plan_id, unit, mine, there, pair and pair.theirs)}
-    if pair is None and Place.ABSENT in places and unit.family not in ("parent_map", "relations"):
+    elsewhere = unit in ours.elsewhere
+    if pair is None and not elsewhere and Place.ABSENT in places and unit.family not in ("parent_map", "relations"):
         return None
     for place in (Place.UNREADABLE, Place.GONE, Place.VOID):
         if place in places:
@@ -171,6 +186,7 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) ->
         rev=ours.revs.get(unit, 0),
         hidden=unit in ours.hidden,
         born_there=unit in theirs.assembled.born_there or unit in ours.born_there,
+        elsewhere=elsewhere,
         held=held,
     )
 

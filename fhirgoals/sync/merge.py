@@ -46,7 +46,8 @@ class Seen:
     """One unit as both sides have it.
 
     `ours` is the value that this connection may see, `rev` the revision of ours that last touched the unit, `hidden`
-    says that we have a value which this connection may not see. `held` is why the unit can't be judged, if so.
+    says that we have a value which this connection may not see. `elsewhere` says that our value came from another
+    EHR and may not go to this one. `held` is why the unit can't be judged, if so.
     """
 
     unit: Unit
@@ -56,6 +57,7 @@ class Seen:
     rev: int = 0
     hidden: bool = False
     born_there: bool = False
+    elsewhere: bool = False
     held: str | None = None
 
 
@@ -72,6 +74,8 @@ def judge(seen: Seen, policy: Policy) -> Verdict:
     """Return what follows for one unit."""
     if seen.held is not None:
         return Verdict(seen, Action.HOLD, seen.held)
+    if seen.elsewhere:
+        return _from_elsewhere(seen)
     ours_changed, theirs_changed = changed(seen)
     if not ours_changed and not theirs_changed:
         return Verdict(seen, Action.QUIET)
@@ -101,6 +105,25 @@ def changed(seen: Seen) -> tuple[bool, bool]:
         return seen.ours is not None, seen.theirs is not None
     touched = seen.rev > pair.rev and (seen.ours is not None or seen.hidden)
     return touched or not same_value(seen.ours, pair.ours), not same_value(seen.theirs, pair.theirs)
+
+
+def _from_elsewhere(seen: Seen) -> Verdict:
+    """Judge a unit whose value came from another EHR: it is ours changed and not delivered (rules R1 and R10).
+
+    Nothing of ours is written over theirs, and nothing of theirs is taken over what they could not see.
+    """
+    pair = seen.pair
+    theirs_changed = not same_value(seen.theirs, pair.theirs if pair else None)
+    ours_changed = pair is None or seen.rev > pair.rev
+    match ours_changed, theirs_changed:
+        case True, True:
+            return Verdict(seen, Action.CONFLICT, "both_changed")
+        case False, True:
+            return Verdict(seen, Action.PROPOSE, "over_a_hidden_value")
+        case True, False:
+            return Verdict(seen, Action.UNDELIVERABLE, "from_another_ehr")
+        case _:
+            return Verdict(seen, Action.QUIET)
 
 
 def _undeliverable(seen: Seen) -> bool:

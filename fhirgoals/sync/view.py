@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from fhirgoals.domain.disclosure import Disclosed, disclose
@@ -31,6 +31,9 @@ MAPPER_VERSION = "1"
 
 Key = tuple[Kind, str]
 
+DERIVED = ("order", "labels", "participants", "membership", "steps")
+"""Families that follow from others or are ours alone: the origin of an edit elsewhere does not hold them back."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -49,6 +52,7 @@ class View:
     people: Mapping[str, str]
     problems: Mapping[str, str]
     fingerprint: str | None = None
+    origins: Mapping[Unit, str] = field(default_factory=dict)
 
     @property
     def patient(self) -> str | None:
@@ -75,6 +79,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
     client = stored.plan.client
     marks = [link.fingerprint for link in links if client is not None and link.local_id == client.id]
     prefix = plan_id + "/"
+    unit_revs = tx.plans.unit_revs(plan_id)
     return View(
         connection=connection,
         config=config,
@@ -82,7 +87,8 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         installation=installation,
         plan=stored.plan,
         rev=stored.rev,
-        revs={unit: one.rev for unit, one in tx.plans.unit_revs(plan_id).items()},
+        revs={unit: one.rev for unit, one in unit_revs.items()},
+        origins={unit: one.origin for unit, one in unit_revs.items() if one.origin is not None},
         links={(link.kind, link.local_id): link for link in tx.links.for_plan(connection, plan_id)},
         bases=tx.bases.for_plan(connection, plan_id),
         intents=tx.intents.for_plan(connection, plan_id),
@@ -127,7 +133,15 @@ def ours_of(view: View, on: date) -> Ours:
     if shown.plan is None:
         refused = shown.refused or "nothing_disclosed"
         return Ours(view.plan.id, view.rev, {}, revs=view.revs, refused=refused)
-    seen = visible(shown.plan, refs_of(view))
+    told_of = {view.connection, *view.config.share_origins}
+    elsewhere = frozenset(
+        unit for unit, origin in view.origins.items() if origin not in told_of and unit.family not in DERIVED
+    )
+    seen = {
+        unit: value
+        for unit, value in visible(shown.plan, refs_of(view)).items()
+        if unit not in elsewhere and not _without_its_words(unit, elsewhere, view.bases)
+    }
     hidden = frozenset(units(view.plan).keys() - seen.keys())
     born_there = frozenset(
         Unit(goal.id, f"note:{entry.id}")
@@ -135,7 +149,22 @@ def ours_of(view: View, on: date) -> Ours:
         for entry in goal.progress
         if entry.origin is not None and entry.origin.system == view.connection
     )
-    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there)
+    elsewhere &= _of_plan(view.plan, shown.goals)
+    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, elsewhere)
+
+
+def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Unit, Pair]) -> bool:
+    """Tell whether a unit is of a step that is not there yet and whose words may not go there."""
+    if not unit.name.startswith("step"):
+        return False
+    return (
+        Unit(unit.owner, f"step:{unit.member}.text") in elsewhere
+        and Unit(unit.owner, f"steps:{unit.member}") not in bases
+    )
+
+
+def _of_plan(plan: Plan, goals: tuple[str, ...]) -> frozenset[Unit]:
+    return frozenset(unit for unit in units(plan) if unit.owner == plan.id or unit.owner in goals)
 
 
 def knowledge_of(view: View) -> Knowledge:
@@ -172,7 +201,8 @@ def with_link(view: View, link: Link) -> View:
 
 def with_plan(view: View, plan: Plan, rev: int, touched: Mapping[Unit, object]) -> View:
     """Return the view with our record at its next revision."""
-    return replace(view, plan=plan, rev=rev, revs={**view.revs, **dict.fromkeys(touched, rev)})
+    origins = {**view.origins, **dict.fromkeys(touched, view.connection)}
+    return replace(view, plan=plan, rev=rev, revs={**view.revs, **dict.fromkeys(touched, rev)}, origins=origins)
 
 
 def content_hash(tree: Resource) -> str:

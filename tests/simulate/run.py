@@ -151,6 +151,11 @@ async def verdict_of(world: World) -> Verdict:
         }
         for item in items
     ]
+    ledger = await world.store.read(lambda tx: tx.ledger.list())
+    inbox += [
+        {"open": True, "kind": "ledger", "connection": one.connection, "owner": one.unit.owner, "unit": one.unit.name}
+        for one in ledger
+    ]
     plan = msgspec.to_builtins(await world.plan())
     intents = sum(
         [len(await world.store.read(lambda tx, name=name: tx.intents.all_open(name))) for name in world.names]
