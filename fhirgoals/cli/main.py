@@ -246,7 +246,11 @@ def _usage_of(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "an unknown place"
+    if not frames:
+        return "an unknown place"
+    file = Path(frames[-1].filename)
+    here = Path(__file__).parents[1]
+    return f"{file.relative_to(here) if file.is_relative_to(here) else file.name}:{frames[-1].lineno}"
 
 
 def _complain(text: str) -> None:

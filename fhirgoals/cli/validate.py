@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fhirgoals.cli.output import JsonOption, printed_json, say, table
+from fhirgoals.cli.output import JsonOption, clean, printed_json, say
 from fhirgoals.cli.words import count
 from fhirgoals.fhir.validate import validate_paths
 
@@ -27,11 +27,7 @@ def validate(
         printed_json(report)
     else:
         told = [issue for issue in issues if issue["severity"] != "information"]
-        if told:
-            columns = ("file", "resource", "severity", "rule", "path", "message")
-            keys = ("file", "id", "severity", "rule", "path", "message")
-            table(columns, [[str(issue[key]) for key in keys] for issue in told])
-            say()
+        _say_issues(told)
         say(
             f"{count(resources, 'resource')}: {valid:,} valid, {resources - valid:,} not; {count(len(told), 'remark')}."
         )
@@ -39,6 +35,20 @@ def validate(
             say("No Goal or CarePlan was found there.")
     if valid < resources:
         raise typer.Exit(2)
+
+
+def _say_issues(told: list[dict[str, object]]) -> None:
+    """Print the issues below the file and resource that they are about."""
+    here = ("", "")
+    for issue in told:
+        place = (str(issue["file"]), str(issue["id"]))
+        if place != here:
+            say(clean(" ".join(dict.fromkeys(part for part in place if part))), hanging="  ")
+            here = place
+        path = f"{issue['path']} " if issue["path"] else ""
+        say(clean(f"{issue['severity']}: {path}{issue['message']} ({issue['rule']})"), indent="  ", hanging="    ")
+    if told:
+        say()
 
 
 def _list(value: object) -> list[object]:

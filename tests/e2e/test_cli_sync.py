@@ -22,6 +22,12 @@ PRIORITY = "http://terminology.hl7.org/CodeSystem/goal-priority"
 BY = ["--by", "staff-7"]
 
 
+@pytest.fixture(autouse=True)
+def unwrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lines be as long as they are, whatever runs the tests sets the width to."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @dataclass
 class Desk:
     """A store, an EHR, and the two plans that are in the store."""

@@ -20,6 +20,12 @@ NAMES = ("ehr-main", "primary-care", "patient-portal", "employer-eap", "school-c
 BY = ["--by", "staff-7", "--reason", "correction"]
 
 
+@pytest.fixture(autouse=True)
+def unwrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let lines be as long as they are, whatever runs the tests sets the width to."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def url(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     found = f"sqlite:///{tmp_path / 'store.db'}"
