@@ -51,6 +51,9 @@ def judge(world: Any, inbox: list[dict[str, Any]], plan: dict[str, Any], open_in
     waiting = {(one["connection"], one["owner"], one["unit"]) for one in inbox if one["open"]}
     for name, values in there.items():
         for key in sorted(here.keys() | values.keys()):
+            absent = all(value is None for one, value in values.items() if one[0] == key[0])
+            if absent and any((name, key[0], unit) in waiting for unit in ("text", "status")):
+                continue  # the goal is not there at all, and the ledger says why
             if here.get(key) != values.get(key) and not explained(name, key, waiting, world):
                 verdict.silent.append(f"silent: {key} is {here.get(key)!r} here and {values.get(key)!r} at {name}")
     for name in world.names:

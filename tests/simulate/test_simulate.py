@@ -8,10 +8,10 @@ from fhirgoals.sandbox.knobs import Knobs
 from tests.simulate.run import play
 
 
-@pytest.mark.parametrize("seed", range(8))
-async def test_a_seeded_run_ends_without_a_fault(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "connections"), [*((seed, 1) for seed in range(6)), (0, 2), (1, 2), (23, 2)])
+async def test_a_seeded_run_ends_without_a_fault(seed: int, connections: int) -> None:
     """Every edit is current, knowingly overwritten or in an open item; a further run writes nothing."""
-    run = await play(seed)
+    run = await play(seed, connections=connections)
     assert run.verdict.faults == [], "\n".join(run.story)
     assert run.echo == 0
 
