@@ -21,7 +21,7 @@ from fhirgoals.fhir.exact_json import Resource, Tree
 from fhirgoals.store import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
@@ -37,7 +37,7 @@ def _group() -> None:
     """Connections to EHRs."""
 
 
-@app.command(epilog="Example:  fhirgoals ehr add ehr-main --url https://ehr.example/fhir --token-env EHR_TOKEN")
+@app.command(epilog="Example:  fhirgoals ehr add ehr-main --url https://ehr.example/fhir")
 def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What consents call it: small letters, digits, -.")],

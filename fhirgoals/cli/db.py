@@ -8,7 +8,7 @@ from fhirgoals.cli.output import JsonOption, printed_json, say
 from fhirgoals.cli.session import session_of
 from fhirgoals.store import open_store
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.command(epilog="Example:  fhirgoals db upgrade")

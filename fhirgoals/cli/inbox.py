@@ -16,7 +16,7 @@ from fhirgoals.errors import Refused
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store.inbox import Item
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 
 @app.callback()

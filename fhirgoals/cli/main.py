@@ -115,6 +115,8 @@ _ABOUT = """Keep a therapy practice's goals and the Goals and CarePlans of its E
 Exit code 0: done. 1: done, and something new waits for a person. 2: failed or refused, nothing half done.
 """
 
+_GROUPS = frozenset(command.name for command in COMMANDS if command.attribute == "app")
+
 _VALUE_OPTIONS = ("--store", "--config")
 
 
@@ -129,7 +131,10 @@ def run() -> NoReturn:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; no error leaves this function, and none shows a traceback."""
-    arguments = _globals_first(arguments)
+    first, rest = _globals_first(arguments)
+    if not rest or (len(rest) == 1 and rest[0] in _GROUPS):
+        rest = [*rest, "--help"]
+    arguments = first + rest
     try:
         result = app_for(arguments)(args=list(arguments), prog_name="fhirgoals", standalone_mode=False)
         sys.stdout.flush()
@@ -143,7 +148,6 @@ def app_for(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         help=_ABOUT,
         add_completion=False,
-        no_args_is_help=True,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
@@ -191,8 +195,8 @@ def _is_there(command: Command) -> bool:
         return False
 
 
-def _globals_first(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with `--store` and `--config` before the command, wherever they were written."""
+def _globals_first(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return `--store` and `--config` with their values, wherever they were written, and the other arguments."""
     first: list[str] = []
     rest: list[str] = []
     pending = list(arguments)
@@ -207,7 +211,7 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
             first.append(one)
         else:
             rest.append(one)
-    return first + rest
+    return first, rest
 
 
 def _told(error: BaseException) -> int:

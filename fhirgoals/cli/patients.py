@@ -21,7 +21,7 @@ from fhirgoals.store.people import IdentityLink
 from fhirgoals.sync.identify import Match, confirm
 from fhirgoals.sync.identify import match as look_for
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 By = Annotated[str, typer.Option(metavar="STAFF", help="Who does this: the id of a member of staff.")]
 Name = Annotated[str, typer.Argument(metavar="CONNECTION")]

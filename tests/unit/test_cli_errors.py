@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
 from fhirgoals.cli.main import COMMANDS, main
+from fhirgoals.domain.planfile import dump_plan, load_plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DEPRESSION = EXAMPLES / "01-depression.yaml"
@@ -124,8 +126,7 @@ def test_one_bad_file_of_several_keeps_all_of_them_out(
     store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`put A B` with a broken B writes nothing of A."""
-    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
-    good.write_text(HEAD)
+    good, bad = EXAMPLES / "04-therapist-development.yaml", tmp_path / "bad.yaml"
     bad.write_bytes(HOSTILE["cycle.yaml"].replace(b"p-1", b"p-2"))
     before = content(store)
     refused(capsys, ["--store", store, "put", str(good), str(bad), "--by", "s-1", "--reason", "initial"], "bad.yaml")
@@ -198,14 +199,12 @@ def only_pages(pages: int) -> Iterator[None]:
 
 
 def big_plan(tmp_path: Path) -> Path:
-    file = tmp_path / "big.yaml"
-    goals = "".join(
-        f"  - {{id: big-{number}, text: {'x' * 4000}, horizon: long_term, nature: actionable, lifecycle: active,"
-        f" start_date: 2026-01-01}}\n"
-        for number in range(200)
-    )
-    file.write_text(HEAD + "goals:\n" + goals)
-    return file
+    file = EXAMPLES / "04-therapist-development.yaml"
+    plan = load_plan(file.read_bytes(), name=file.name)
+    first = msgspec.structs.replace(plan.goals[0], text="x" * 1_000_000)
+    big = tmp_path / "big.yaml"
+    big.write_text(dump_plan(msgspec.structs.replace(plan, goals=(first, *plan.goals[1:]))))
+    return big
 
 
 def test_a_full_disk_leaves_the_store_as_it_was(store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -288,6 +287,13 @@ def test_a_store_of_another_program_version_is_left_alone(
 def test_a_wrong_call_is_one_line(capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
     """Each wrong option or argument is named, with what is allowed or where to read on."""
     assert len(refused(capsys, arguments, says).splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["ehr"], ["inbox"], ["--store", "sqlite:///x.db", "db"]], ids=" ".join)
+def test_no_command_shows_the_commands(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """Alone, the program and each group say what there is."""
+    assert main(arguments) == 0
+    assert "Commands:" in capsys.readouterr().out
 
 
 def test_interrupting_ends_with_130(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,11 +6,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fhirgoals.cli.main import main
 from fhirgoals.domain.disclosure import disclose
-from fhirgoals.domain.planfile import load_plan, load_plan_json
+from fhirgoals.domain.planfile import dump_plan, load_plan, load_plan_json
 from fhirgoals.domain.units import Unit
 from fhirgoals.store import open_store
 
@@ -102,17 +103,10 @@ def test_a_file_from_get_is_refused_once_the_store_moved_on(
 
 def test_a_vanished_goal_is_refused(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A goal can't be left out of a file: entered in error is the only delete (invariant 17)."""
-    whole = (
-        "schema: fhirgoals-plan/1\nplan: {id: p, kind: client_treatment, status: active}\nclient: {id: c, display: X}\n"
-    )
-    goal = (
-        "goals:\n  - {id: g, text: t, horizon: long_term, nature: aspirational, lifecycle: active,"
-        " start_date: 2026-01-01}\n"
-    )
+    plan = load_plan(PLANS[3].read_bytes(), name=PLANS[3].name)
+    assert put(url, str(PLANS[3])) == 0
     file = tmp_path / "plan.yaml"
-    file.write_text(whole + goal)
-    assert put(url, str(file)) == 0
-    file.write_text(whole)
+    file.write_text(dump_plan(msgspec.structs.replace(plan, goals=plan.goals[:-1])))
     assert put(url, str(file)) == 2
     assert "entered_in_error" in capsys.readouterr().err
 
