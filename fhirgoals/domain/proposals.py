@@ -39,7 +39,8 @@ def proposals(plan: Plan, as_of: date, catalogue: Catalogue) -> tuple[Proposal, 
     for goal in plan.goals:
         if goal.lifecycle not in ("active", "on_hold"):
             continue
-        proposed, source = _by_targets(plan, goal, as_of, catalogue), "targets"
+        source: Source = "targets"
+        proposed = _by_targets(plan, goal, as_of, catalogue)
         if proposed is None:
             proposed, source = _by_ratings(plan, goal, as_of), "attainment"
         if proposed is not None and not _agree(goal.achievement, proposed):

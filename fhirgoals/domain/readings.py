@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from fhirgoals.domain.records import Measure, Reading
 
@@ -17,7 +17,8 @@ _RATERS = ("client", "self", "caregiver", "therapist", None)
 
 def rounded(value: Decimal, places: int) -> Decimal:
     """Return a figure to so many decimals, half away from zero: shares have 3, T-scores 2."""
-    return value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    found = value.quantize(Decimal((0, (1,), -places)), rounding=ROUND_HALF_UP, context=Context(prec=40))
+    return found if found else abs(found)  # never -0.000
 
 
 def all_readings(measure: Measure, as_of: date) -> tuple[Reading, ...]:
