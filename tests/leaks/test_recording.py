@@ -49,7 +49,7 @@ def test_a_mark_that_leaves_is_found(request_: Request) -> None:
 
 
 def test_what_an_ehr_said_may_go_back_to_it_alone() -> None:
-    """A mark in a reply is the EHR's own: a write there may hold it; one to another EHR, or in a later test, may not."""
+    """A mark in a reply is the EHR's own: a write there may hold it, one elsewhere or in a later test may not."""
     traffic = Traffic()
     traffic(Request("GET", "http://ehr.test/fhir/Goal/1"), Reply(200, {}, BODY))
     traffic(Request("PUT", "http://ehr.test/fhir/Goal/1", {}, BODY), None)
