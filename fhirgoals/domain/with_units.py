@@ -14,6 +14,7 @@ import msgspec
 
 from fhirgoals.domain.records import (
     Acceptance,
+    Achievement,
     Coding,
     Foreign,
     Goal,
@@ -143,6 +144,8 @@ def _note(_plan: Plan, goal: Goal, unit: Unit, value: Json, origin: Origin) -> G
         kept = _with_member(goal.achievements, lambda one: one.id == unit.member, changed)
         return replace(goal, achievements=kept)
     before = next((one for one in goal.progress if one.id == unit.member), None)
+    if before is None and value is not None and value.get("kind") == "victory":
+        return _victory(goal, unit, value)
     after: ProgressEntry | None = None
     if value is not None:
         parts = {
@@ -154,6 +157,20 @@ def _note(_plan: Plan, goal: Goal, unit: Unit, value: Json, origin: Origin) -> G
             else ProgressEntry(id=unit.member, visibility="shared", origin=origin, **parts)
         )
     return replace(goal, progress=_with_member(goal.progress, lambda one: one.id == unit.member, after))
+
+
+def _victory(goal: Goal, unit: Unit, value: Json) -> Goal:
+    """Return the goal with a victory that it did not have; what came over the wire is shared."""
+    if "author_text" in value:
+        raise CannotTake(unit)  # a victory is noted by a participant, and this one is none
+    new = Achievement(
+        id=unit.member,
+        date=_typed(Achievement, "date", value.get("date")),
+        text=_typed(Achievement, "text", value.get("text")),
+        noted_by=value.get("author"),
+        share=True,
+    )
+    return replace(goal, achievements=(*goal.achievements, new))
 
 
 def _target(plan: Plan, goal: Goal, unit: Unit, value: Json, origin: Origin) -> Plan | Goal:
@@ -267,6 +284,8 @@ def _step_part(plan: Plan, unit: Unit, value: Json) -> Plan:
     if goal is None:
         raise CannotTake(unit)
     parts = value if isinstance(value, dict) and "foreign" not in value else {}
+    if part == "schedule" and "other" in parts:
+        raise CannotTake(unit)  # a timing that our records can't say stays as it is there
     names = {"who": ("owner", "participant"), "schedule": ("frequency", "scheduled"), "status": ("status", "done_on")}
     fields = (
         {name: _typed(Step, name, parts.get(name)) for name in names[part]}
