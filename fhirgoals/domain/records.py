@@ -7,111 +7,77 @@ of a record born in an EHR any field that the EHR did not give may be absent, an
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from decimal import Decimal
-from functools import cache
-from typing import Any, Literal, TypeAlias
-
-import msgspec
-import msgspec.structs
+from typing import Any, Literal
 
 from fhirgoals.domain import codes
+from fhirgoals.domain.base import (
+    Client,
+    Coding,
+    Day,
+    Foreign,
+    Identifier,
+    Name,
+    OptionalDate,
+    Origin,
+    Participant,
+    Period,
+    Record,
+    Related,
+    Staff,
+    Stamp,
+    fields_of,
+)
+from fhirgoals.domain.measured import Cutoff, Gas, GasRating, Measure, Reading, Sustain, Target, Trial, Weight
 
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A frozen record; a change is a new record (`msgspec.structs.replace`). Unknown keys are errors."""
-
-
-@cache
-def fields_of(record_type: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    """Return a record's fields; kept, since asking msgspec resolves every annotation anew (about 1 ms)."""
-    return msgspec.structs.fields(record_type)
-
-
-class Foreign(Record, frozen=True, kw_only=True):
-    """A value that our lists do not know, kept as the exact JSON text of what was read, and flagged."""
-
-    foreign: str
-
-
-Day: TypeAlias = date
-"""A calendar date (its own name, since many records have a field called `date`)."""
-
-OptionalDate: TypeAlias = Day | Foreign | None
-"""A calendar date, what an EHR wrote in its place (a partial date, another type), or not given."""
-
-
-class Coding(Record, frozen=True, kw_only=True):
-    """A code with its system: `loinc`, `snomed`, `icd10cm` or `local` (ours), or the URI of another system."""
-
-    system: str
-    code: str
-    display: str | None = None
-
-
-class Identifier(Record, frozen=True, kw_only=True):
-    """A business identifier; the pair (system, value) is what people and problems are linked by."""
-
-    system: str
-    value: str
-
-
-class Name(Record, frozen=True, kw_only=True):
-    """A person's name, compared when people are matched and never copied to or from an EHR."""
-
-    family: str
-    given: tuple[str, ...] = ()
-
-
-class Client(Record, frozen=True, kw_only=True):
-    """The person in treatment."""
-
-    id: str
-    display: str
-    identifiers: tuple[Identifier, ...] = ()
-    name: Name | None = None
-    birth_date: Day | None = None
-    legal_representatives: tuple[str, ...] = ()
-    minor_self_consented: bool = False
-    record_status: Literal["active", "inactive", "merged"] | None = None
-
-
-class Staff(Record, frozen=True, kw_only=True):
-    """A therapist or another member of staff."""
-
-    id: str
-    display: str
-    identifiers: tuple[Identifier, ...] = ()
-    name: Name | None = None
-    role: codes.StaffRole | None = None
-    credential: str | None = None
-    supervisor_signs: bool = False
-
-
-class Related(Record, frozen=True, kw_only=True):
-    """A person of the client's circle; in a plan file the participant line names it."""
-
-    id: str
-    display: str
-    identifiers: tuple[Identifier, ...] = ()
-    relationship: str | None = None
-
-
-class Period(Record, frozen=True, kw_only=True):
-    """From the first to the last day."""
-
-    start: Day | None = None
-    end: Day | None = None
-
-
-class Participant(Record, frozen=True, kw_only=True):
-    """Someone's part in this plan; `ref` names a Client, Staff or Related."""
-
-    id: str
-    role: codes.ParticipantRole
-    ref: str
-    display: str | None = None
-    period: Period | None = None
+__all__ = [
+    "Acceptance",
+    "Achievement",
+    "Barrier",
+    "Change",
+    "Client",
+    "Coding",
+    "Consent",
+    "Cutoff",
+    "Day",
+    "Discharge",
+    "DischargeCriterion",
+    "Disclosure",
+    "Finding",
+    "Foreign",
+    "Gas",
+    "GasRating",
+    "Goal",
+    "Identifier",
+    "Intervention",
+    "Measure",
+    "Name",
+    "OptionalDate",
+    "Origin",
+    "Participant",
+    "Period",
+    "Plan",
+    "Problem",
+    "ProgressEntry",
+    "Readiness",
+    "Reading",
+    "Record",
+    "Refusal",
+    "Related",
+    "Review",
+    "Revision",
+    "Session",
+    "Signature",
+    "Staff",
+    "Stamp",
+    "Step",
+    "Sustain",
+    "Target",
+    "Trial",
+    "Weight",
+    "Withheld",
+    "fields_of",
+]
 
 
 class Problem(Record, frozen=True, kw_only=True):
@@ -124,107 +90,6 @@ class Problem(Record, frozen=True, kw_only=True):
     onset: str | None = None
     identifiers: tuple[Identifier, ...] = ()
     sensitivities: tuple[codes.Sensitivity, ...] = ()
-
-
-class Origin(Record, frozen=True, kw_only=True):
-    """Where something came from: a connection's name or an import batch, the resource and its version."""
-
-    system: str
-    resource: str | None = None
-    version: str | None = None
-
-
-class Sustain(Record, frozen=True, kw_only=True):
-    """How long a target must hold: `count` readings in a row within `span_days`, or at least `apart_days` apart."""
-
-    count: int
-    span_days: int | None = None
-    apart_days: int | None = None
-
-
-class Target(Record, frozen=True, kw_only=True):
-    """What a measure shall reach. `value` with an operator, or `range` with `between`."""
-
-    measure: str | None = None
-    id: str | None = None
-    op: codes.Operator | None = None
-    value: Decimal | None = None
-    range: tuple[Decimal, Decimal] | None = None
-    by: OptionalDate = None
-    sustain: Sustain | None = None
-    foreign_detail: Foreign | None = None
-
-    @property
-    def key(self) -> str:
-        """The target's id; by default the measure's."""
-        return self.id or self.measure or ""
-
-
-class Reading(Record, frozen=True, kw_only=True):
-    """One value of a measure."""
-
-    date: Day
-    value: Decimal
-    rater: codes.Rater | None = None
-    note: str | None = None
-    flags: tuple[Literal["item9_positive"], ...] = ()
-
-
-class Cutoff(Record, frozen=True, kw_only=True):
-    """The instrument's clinical cut-off."""
-
-    op: codes.Operator
-    value: Decimal
-
-
-class Measure(Record, frozen=True, kw_only=True):
-    """An instrument, its unit and its readings."""
-
-    id: str
-    instrument: str | None = None
-    code: Coding | None = None
-    unit: str | None = None
-    range: tuple[Decimal, Decimal] | None = None
-    better: Literal["lower", "higher", "range"] | None = None
-    baseline: Reading | None = None
-    readings: tuple[Reading, ...] = ()
-    cutoff: Cutoff | None = None
-    reliable_change: Decimal | None = None
-    schedule: str | None = None
-    sensitivities: tuple[codes.Sensitivity, ...] = ()
-    foreign_code: Foreign | None = None
-
-
-class Weight(Record, frozen=True, kw_only=True):
-    """How much a goal counts in the T-score."""
-
-    importance: int
-    difficulty: int
-
-
-class GasRating(Record, frozen=True, kw_only=True):
-    """A rating on a goal attainment scale, from -2 to +2."""
-
-    date: Day
-    level: int
-    rater: codes.Rater
-
-
-class Gas(Record, frozen=True, kw_only=True):
-    """A goal attainment scale: five levels, weight, baseline and ratings."""
-
-    weight: Weight | None = None
-    baseline: int | None = None
-    levels: dict[Literal["-2", "-1", "0", "1", "2"], str] = {}
-    ratings: tuple[GasRating, ...] = ()
-
-
-class Trial(Record, frozen=True, kw_only=True):
-    """One exposure: distress (SUDS 0-100) at its peak and at its end."""
-
-    date: Day
-    peak: int
-    end: int
 
 
 class Step(Record, frozen=True, kw_only=True):
@@ -517,12 +382,3 @@ class Plan(Record, frozen=True, kw_only=True):
             if measure.id == measure_id:
                 return measure
         raise KeyError(measure_id)
-
-
-class Stamp(Record, frozen=True, kw_only=True):
-    """Who made and last changed a stored record, and when (instants in UTC)."""
-
-    created_at: datetime
-    created_by: str
-    updated_at: datetime
-    updated_by: str
