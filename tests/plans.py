@@ -47,9 +47,12 @@ participants:
 problems: [{id: pr-1, code: {system: icd10cm, code: F32.1}}]
 disclosure:
   consents: [{id: c-1, endpoint: ehr, granted: 2026-01-05, sensitivities: [MH]}]
+revisions: [{rev: 1, date: 2026-01-05, by: p-ther, reason: initial, client_agreed: true}]
 goals:
-  - {id: g-long, horizon: long_term, nature: aspirational, text: The long one, addresses: [pr-1], lifecycle: active, start_date: 2026-01-05}
+  - {id: g-long, horizon: long_term, nature: aspirational, text: The long one, addresses: [pr-1],
+     acceptance: [{by: p-client, status: agree, date: 2026-01-05, method: verbal}], lifecycle: active, start_date: 2026-01-05}
   - {id: g-short, horizon: short_term, nature: actionable, parent: g-long, text: The short one, addresses: [pr-1], lifecycle: active,
+     acceptance: [{by: p-client, status: agree, date: 2026-01-05, method: verbal}],
      start_date: 2026-01-05, steps: [{id: st-1, n: 1, kind: homework, owner: client, text: A step, status: planned}]}
 """
 

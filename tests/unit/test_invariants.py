@@ -1,11 +1,13 @@
-"""Each structural invariant is found where it is broken, on its path, and nowhere in the examples."""
+"""Each invariant is found where it is broken, on its path, and nowhere in the examples."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,15 +21,23 @@ from fhirgoals.domain.records import (
     Acceptance,
     Consent,
     Disclosure,
+    Finding,
     Foreign,
+    Gas,
+    GasRating,
     Measure,
     Origin,
     Participant,
     Plan,
+    Readiness,
+    Reading,
+    Refusal,
     Revision,
     Staff,
     Step,
     Target,
+    Trial,
+    Weight,
     Withheld,
 )
 from tests.plans import AS_OF, EXAMPLES, demo, example, goal, replace, small, with_goal
@@ -52,7 +62,7 @@ def short(**changes: object) -> Plan:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_the_examples_break_nothing(path: Path) -> None:
-    """The five examples have neither error nor warning among the structural invariants."""
+    """The five examples have neither error nor warning among the invariants."""
     plan = example(path)
     assert check(plan, CONNECTIONS) == ()
     assert check_change(plan, plan) == ()
@@ -62,6 +72,18 @@ def test_the_examples_break_nothing(path: Path) -> None:
 def test_the_small_plan_breaks_nothing() -> None:
     """The plan that the other tests change is sound, so what they find comes from the change."""
     assert found(small()) == set()
+
+
+MEASURE = Measure(
+    id="m-1",
+    range=(Decimal(0), Decimal(27)),
+    baseline=Reading(date=date(2026, 1, 5), value=Decimal(17)),
+)
+LEVELS: dict[Any, str] = {"-2": "a", "-1": "b", "0": "c", "1": "d", "2": "e"}
+
+
+def measured(*readings: Reading) -> Plan:
+    return small(measures=(replace(MEASURE, readings=readings),))
 
 
 STEP = Step(id="st-2", n=2, kind="homework", owner="client", text="x", status="planned")
@@ -244,6 +266,106 @@ BROKEN: dict[str, tuple[Callable[[], Plan], tuple[str, int, str, str, str]]] = {
         lambda: short(horizon=None),
         ("goal_without_horizon", 0, "error", "goals[1].horizon", "g-short"),
     ),
+    "a step that is done on no day": (
+        lambda: short(steps=(replace(STEP, n=1, status="done"),)),
+        ("done_without_day", 7, "error", "goals[1].steps[0].done_on", "g-short"),
+    ),
+    "a day of a step that is not done": (
+        lambda: short(steps=(replace(STEP, n=1, status="skipped", done_on=date(2026, 1, 6)),)),
+        ("day_without_done", 7, "error", "goals[1].steps[0].done_on", "g-short"),
+    ),
+    "a completed goal without reason": (
+        lambda: short(lifecycle="completed", achievement="achieved", status_date=date(2026, 2, 1)),
+        ("completed_without_closure_reason", 8, "error", "goals[1].closure_reason", "g-short"),
+    ),
+    "a completed goal without day": (
+        lambda: short(lifecycle="completed", achievement="achieved", closure_reason="achieved"),
+        ("completed_without_status_date", 8, "error", "goals[1].status_date", "g-short"),
+    ),
+    "a pause without reason": (
+        lambda: short(lifecycle="on_hold", status_reason=" "),
+        ("status_without_reason", 8, "error", "goals[1].status_reason", "g-short"),
+    ),
+    "a goal achieved and cancelled": (
+        lambda: short(lifecycle="cancelled", closure_reason="client_request", achievement="achieved"),
+        ("status_conflict", 8, "error", "goals[1].achievement", "g-short"),
+    ),
+    "a goal that is open and closed": (
+        lambda: short(closure_reason="achieved"),
+        ("status_conflict", 8, "error", "goals[1].closure_reason", "g-short"),
+    ),
+    "an active goal to which only the therapist agreed": (
+        lambda: short(acceptance=(Acceptance(by="p-ther", status="agree"),)),
+        ("goal_without_agreement", 9, "error", "goals[1].acceptance", "g-short"),
+    ),
+    "a plan without a first version": (
+        lambda: small(revisions=()),
+        ("plan_without_first_version", 9, "error", "revisions", "plan-1"),
+    ),
+    "a first version that the client did not agree to": (
+        lambda: small(revisions=(Revision(rev=1, date=AS_OF, by="staff-1", reason="initial"),)),
+        ("first_version_not_agreed", 9, "error", "revisions[0].client_agreed", "plan-1"),
+    ),
+    "a first version by the client": (
+        lambda: small(revisions=(Revision(rev=1, date=AS_OF, by="p-client", reason="initial", client_agreed=True),)),
+        ("first_version_not_by_therapist", 9, "error", "revisions[0].by", "plan-1"),
+    ),
+    "a finding under a goal that explores nothing": (
+        lambda: short(findings=(Finding(date=AS_OF, author="p-ther", visibility="private", text="x"),)),
+        ("finding_outside_exploration", 10, "error", "goals[1].findings", "g-short"),
+    ),
+    "a reading beyond its range": (
+        lambda: measured(Reading(date=AS_OF, value=Decimal("27.1"))),
+        ("reading_out_of_range", 11, "error", "measures[0].readings[0].value", "m-1"),
+    ),
+    "a baseline beyond its range": (
+        lambda: small(measures=(replace(MEASURE, baseline=Reading(date=AS_OF, value=Decimal(-1))),)),
+        ("reading_out_of_range", 11, "error", "measures[0].baseline.value", "m-1"),
+    ),
+    "a reading before its baseline": (
+        lambda: measured(Reading(date=date(2026, 1, 4), value=Decimal(9))),
+        ("reading_before_baseline", 11, "error", "measures[0].readings[0].date", "m-1"),
+    ),
+    "two readings of one rater on one day": (
+        lambda: measured(*(Reading(date=AS_OF, value=Decimal(n), rater="client") for n in (3, 4))),
+        ("reading_twice", 11, "error", "measures[0].readings[1]", "m-1"),
+    ),
+    "a scale with a level left out": (
+        lambda: short(gas=Gas(levels={"-2": "a", "-1": "b", "0": "c", "1": "d", "2": " "})),
+        ("gas_level_without_text", 12, "error", "goals[1].gas.levels", "g-short"),
+    ),
+    "a scale with two levels alike": (
+        lambda: short(gas=Gas(levels=LEVELS | {"2": "a "})),
+        ("gas_levels_alike", 12, "error", "goals[1].gas.levels", "g-short"),
+    ),
+    "a rating beyond the scale": (
+        lambda: short(gas=Gas(levels=LEVELS, ratings=(GasRating(date=AS_OF, level=3, rater="client"),))),
+        ("gas_level_off_scale", 12, "error", "goals[1].gas.ratings[0].level", "g-short"),
+    ),
+    "a scale with a baseline that is no baseline": (
+        lambda: short(gas=Gas(levels=LEVELS, baseline=0)),
+        ("gas_baseline", 12, "error", "goals[1].gas.baseline", "g-short"),
+    ),
+    "a weight beyond its scale": (
+        lambda: short(gas=Gas(levels=LEVELS, weight=Weight(importance=4, difficulty=1))),
+        ("gas_weight", 12, "error", "goals[1].gas.weight", "g-short"),
+    ),
+    "confidence beyond its scale": (
+        lambda: short(readiness=Readiness(importance=1, confidence=11)),
+        ("readiness_off_scale", 0, "error", "goals[1].readiness.confidence", "g-short"),
+    ),
+    "distress beyond its scale": (
+        lambda: short(steps=(replace(STEP, n=1, trials=(Trial(date=AS_OF, peak=101, end=0),)),)),
+        ("suds_off_scale", 0, "error", "goals[1].steps[0].trials[0].peak", "g-short"),
+    ),
+    "a goal for no problem": (
+        lambda: with_goal(short(addresses=()), "g-long", addresses=()),
+        ("goal_addresses_no_problem", 13, "warn", "goals[1].addresses", "g-short"),
+    ),
+    "an active goal in a plan that has ended": (
+        lambda: small(status="completed"),
+        ("open_goal_in_ended_plan", 19, "error", "goals[1].lifecycle", "g-short"),
+    ),
 }  # fmt: skip
 
 
@@ -273,6 +395,8 @@ def test_what_an_ehr_says_is_flagged_not_refused() -> None:
         "goal_without_text",
         "goal_without_start_date",
         "short_term_without_parent",
+        "goal_without_agreement",
+        "goal_addresses_no_problem",
     }
 
 
@@ -344,6 +468,39 @@ def test_what_is_disclosed_is_checked() -> None:
         ("dangling_in_export", 21)
     ]
     assert [(each.code, each.invariant) for each in check_disclosed(plan, plan, "ehr")] == [("withheld_in_export", 18)]
+
+
+def test_what_is_disclosed_carries_the_strictest_label() -> None:
+    """A goal that would go without the label of its problem is found (16)."""
+    problem = replace(small().problems[0], sensitivities=("ADOL",))
+    plan = small(problems=(problem,))
+    bare = check_disclosed(plan, plan, "ehr")
+    assert {(each.code, each.invariant, each.path) for each in bare} == {
+        ("label_not_inherited", 16, "goals[0].sensitivities"),
+        ("label_not_inherited", 16, "goals[1].sensitivities"),
+    }
+
+
+def test_a_refusal_on_record_stands_in_for_the_agreement() -> None:
+    """A plan whose client refused to sign goes on, with the reason on record."""
+    refusal = Refusal(by="p-client", reason="x", date=AS_OF)
+    assert found(small(revisions=(), refusal=refusal)) == set()
+
+
+def test_what_an_import_brought_is_flagged() -> None:
+    """A first version that an import wrote is no refusal of the whole plan."""
+    plan = small(revisions=(Revision(rev=1, date=AS_OF, by="batch-1", reason="import"),))
+    assert {each.severity for each in check(plan, CONNECTIONS)} == {"warn"}
+
+
+def test_a_minor_who_consented_alone_is_not_spoken_for() -> None:
+    """A representative's agreement counts as the client's, but not for a minor who consented to the care herself."""
+    mother = Participant(id="p-mother", role="legal_representative", ref="related-1")
+    agreed = Acceptance(by="p-mother", status="agree", date=AS_OF, method="verbal")
+    plan = with_goal(small(participants=(*small().participants, mother)), "g-short", acceptance=(agreed,))
+    assert found(plan) == set()
+    alone = replace(plan, client=replace(plan.client, minor_self_consented=True))
+    assert {code for code, *_ in found(alone)} == {"goal_without_agreement"}
 
 
 def test_a_chain_of_ten_thousand_goals_is_checked() -> None:
