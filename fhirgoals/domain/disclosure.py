@@ -52,6 +52,9 @@ CONTENT_SENSITIVITY: frozenset[str] = frozenset({"MH"})
 SESSION_RATING_CODES: frozenset[tuple[str, str]] = frozenset({("snomed", "720482000")})
 """SRS (domain reference 6): a target on it is not sent unless switched on."""
 
+SESSION_RATING_NAMES: frozenset[str] = frozenset({"srs", "srs30", "srsv3", "srsv30", "sessionratingscale"})
+"""What it may be called, in small letters and figures alone."""
+
 _LABEL_ORDER: dict[str, int] = {label: place for place, label in enumerate(get_args(codes.Sensitivity))}
 replace = msgspec.structs.replace
 
@@ -179,6 +182,13 @@ def addressed_problems(plan: Plan) -> dict[str, tuple[str, ...]]:
             each = goals.get(each.parent or "")
         found.update(dict.fromkeys(way, problems))
     return found
+
+
+def is_session_rating(measure: Measure) -> bool:
+    """Say whether a measure rates the sessions (SRS), by its name or its code."""
+    code = measure.code
+    name = "".join(sign for sign in (measure.instrument or "").casefold() if sign.isalnum())
+    return name in SESSION_RATING_NAMES or (code is not None and (code.system, code.code) in SESSION_RATING_CODES)
 
 
 def _consented(plan: Plan, endpoint: str, on: date) -> frozenset[str] | Reason:
@@ -334,10 +344,7 @@ def _target_goes(target: Target, measures: Mapping[str, Measure], reader: _Reade
     measure = measures.get(target.measure or "")
     if measure is None:
         return target.measure is None
-    rating = (measure.instrument or "").casefold() == "srs" or (
-        measure.code is not None and (measure.code.system, measure.code.code) in SESSION_RATING_CODES
-    )
-    return reader.send_session_rating or not rating
+    return reader.send_session_rating or not is_session_rating(measure)
 
 
 def _shown_steps(goal: Goal, people: frozenset[str], reader: _Reader) -> tuple[Step, ...]:
