@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 MARK = "SENTINEL"
-_MARK = re.compile(rb"[A-Z]*-?" + MARK.encode() + rb"[A-Z0-9-]*", re.IGNORECASE)
+_MARK = re.compile(rb"[A-Z]{0,16}-?" + MARK.encode() + rb"[A-Z0-9-]*", re.IGNORECASE)
 _ALIGNED = [
     base64.b64encode(bytes(before) + MARK.encode())[-(-before * 8 // 6) : (before + 8) * 8 // 6] for before in range(3)
 ]
@@ -17,7 +17,8 @@ _ALIGNED = [
 
 def sentinels_in(content: bytes) -> set[str]:
     """Return the marks that stand in the bytes, plain or (told as `base64`) in base64 of any alignment."""
-    found = {each.decode("ascii", "replace").upper() for each in _MARK.findall(content)}
+    named = _MARK.findall(content) if MARK.lower().encode() in content.lower() else []
+    found = {each.decode("ascii", "replace").upper() for each in named}
     return found | {"base64" for each in _ALIGNED if each in content}
 
 

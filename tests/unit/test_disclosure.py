@@ -405,7 +405,7 @@ def test_only_named_roles_and_those_referred_to_go() -> None:
 # --- the table of fields ---------------------------------------------------------------------------------------
 
 PLANT = "PLANTED-5f1c2e"
-KINDS = {kind.__name__: kind for kind in Record.__subclasses__() if kind.__module__ == records.__name__}
+KINDS = {kind.__name__: kind for kind in Record.__subclasses__() if kind.__name__ in records.__all__}
 NO_FIELD = {("Plan", "schema"), ("Goal", "plan"), ("Goal", "ordinal"), ("Step", "goal"), ("Barrier", "goal"), ("Review", "next_due")}  # fmt: skip
 """Rows of what is no field: the file's own, places in a list, derived values."""
 ROWS = [row for row in fields.FIELDS if row.record in KINDS and (row.record, row.field) not in NO_FIELD]

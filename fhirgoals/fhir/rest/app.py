@@ -6,8 +6,6 @@ Nothing is logged but the class of an unforeseen error and its place: URLs carry
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,8 +36,7 @@ from fhirgoals.fhir.rest.registry import R4_TYPES, Interaction, TypeEntry
 from fhirgoals.fhir.rest.repository import Repository, Stored
 from fhirgoals.fhir.rest.search import parse_query
 from fhirgoals.fhir.rest.versions import Version
-
-_log = logging.getLogger(__name__)
+from fhirgoals.log import get_logger
 
 Act = Callable[[Request], Awaitable[Response]]
 
@@ -104,9 +101,8 @@ def _endpoint(acts: Mapping[str, Act]) -> Act:
         except ClientDisconnect:
             return Response(status_code=400)
         except Exception as error:
-            # A bug becomes a 500; its message may quote a body, so only its class and place are logged.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            _log.error("%s in %s line %s", type(error).__name__, place.name, place.lineno)
+            # A bug becomes a 500; its message may quote a body: the log keeps its class and place only.
+            get_logger().error("a request failed", exc_info=error)
             return _declined(Declined(500, "exception", "an error in this server; its log says where"))
 
     return endpoint
