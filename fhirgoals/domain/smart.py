@@ -11,6 +11,7 @@ from datetime import date
 
 import msgspec
 
+from fhirgoals.domain.agreement import client_side
 from fhirgoals.domain.disclosure import addressed_problems
 from fhirgoals.domain.instruments import Catalogue
 from fhirgoals.domain.records import Goal, Plan, Record
@@ -153,24 +154,11 @@ def _facts(plan: Plan, as_of: date, rules: SmartRules, catalogue: Catalogue, reu
         },
         measures={measure.id: measure for measure in plan.measures},
         active_goals=sum(goal.horizon == "short_term" and goal.lifecycle == "active" for goal in plan.goals),
-        subjects=_subjects(plan),
+        subjects=frozenset(each.id for each in client_side(plan)),
         reviewed_on=tuple(review.date for review in plan.reviews if review.date <= as_of),
         next_review=_next_review(plan, as_of, catalogue),
         interval_days=_interval(plan, catalogue),
     )
-
-
-def _subjects(plan: Plan) -> frozenset[str]:
-    """Whose agreement counts: the client's or their legal representative's; of a development plan its therapist's.
-
-    Of a minor who consented to their own care, theirs alone.
-    """
-    roles = {"client", "legal_representative"}
-    if plan.kind == "professional_development":
-        roles = {"therapist_subject"}
-    elif plan.client is not None and plan.client.minor_self_consented:
-        roles = {"client"}
-    return frozenset(each.id for each in plan.participants if each.role in roles)
 
 
 def _assessed(goal: Goal, facts: PlanFacts) -> Assessment:
