@@ -139,6 +139,11 @@ def test_not_doing_what_may_be_done_is_a_step() -> None:
     assert changed('{"doNotPerform":false,"description":"a"}', text="b") == '{"doNotPerform":false,"description":"b"}'
 
 
+def test_an_emptied_detail_stays() -> None:
+    """Without its detail the activity would be no step any more."""
+    assert changed('{"status":"scheduled"}', status=None) == "{}"
+
+
 # --- Schedule ------------------------------------------------------------------------------------------------------
 
 

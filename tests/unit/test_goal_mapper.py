@@ -139,6 +139,11 @@ def test_an_integer_reads_as_equal_and_keeps_its_form() -> None:
     assert changed('{"detailInteger":0}', value=Decimal("2.0")) == '{"detailQuantity":{"value":2.0}}'
 
 
+def test_a_huge_number_is_written_in_no_time() -> None:
+    """A number with a great exponent never becomes a whole number with as many digits."""
+    assert changed('{"detailInteger":0}', value=Decimal("1E+999999")) == '{"detailQuantity":{"value":1E+999999}}'
+
+
 def test_another_detail_is_foreign_and_kept() -> None:
     """A string, a ratio or two details at once are kept under their names."""
     assert target('{"detailString":"less"}') == WireTarget(detail=Foreign(foreign='{"detailString":"less"}'))
@@ -284,6 +289,9 @@ def test_an_author_is_a_reference_or_words_never_both() -> None:
     assert made["note"] == [{"text": "a", "authorReference": {"reference": "Practitioner/7"}}]
     back = GOAL.to_fhir(WireGoal(notes=(WireNote(author_text="Dr X", text="a"),)), made)
     assert back["note"] == [{"text": "a", "authorString": "Dr X"}]
+    shown: Resource = {"note": [{"authorReference": {"display": "Nurse Y"}, "text": "a"}]}
+    renamed = GOAL.to_fhir(WireGoal(notes=(WireNote(author_text="Dr X", text="a"),)), shown)
+    assert renamed["note"] == [{"text": "a", "authorString": "Dr X"}]
 
 
 @pytest.mark.parametrize("system", [t.RELATION_R4_SYSTEM, t.RELATION_PACK_SYSTEM])

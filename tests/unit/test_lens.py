@@ -118,6 +118,11 @@ def test_a_time_survives_an_equal_date() -> None:
     assert text(table.to_fhir(Word(one=read), onto)) == text(onto)  # type: ignore[arg-type]
 
 
+def test_what_only_starts_like_a_date_is_none() -> None:
+    """Ten right characters are not enough: a T must follow."""
+    assert isinstance(leaf("d", MOMENT).read({"d": "2026-05-01 10:00"}), Foreign)
+
+
 def test_the_other_type_of_a_choice_is_foreign_under_its_name() -> None:
     """startCodeableConcept reads as `{startCodeableConcept: …}`; a date takes its place."""
     lens = day_or_other("startDate", "startCodeableConcept")
@@ -169,6 +174,24 @@ def test_an_extension_keeps_its_id_and_gets_one_value() -> None:
     assert text(made) == '{"extension":[{"url":"o"},{"id":"e","url":"u","valueCode":"y"}]}'
     lens.write(made, None)
     assert text(made) == '{"extension":[{"url":"o"}]}'
+
+
+def test_an_extension_without_its_value_is_kept_whole() -> None:
+    """It reads as the whole extension and stands elsewhere as the whole extension, not as a value in another."""
+    lens = extension("u", "valueCode", TEXT)
+    read = lens.read(tree('{"extension":[{"url":"u","valueString":"x"}]}'))
+    assert read == Foreign(foreign='{"url":"u","valueString":"x"}')
+    made: Resource = {}
+    lens.write(made, read)
+    assert text(made) == '{"extension":[{"url":"u","valueString":"x"}]}'
+
+
+def test_a_category_that_held_only_ours_goes_with_it() -> None:
+    """No concept without codings, and no words of a tier that is gone, stay behind."""
+    lens = category(t.GOAL_TIER)
+    made: Resource = {"category": [{"coding": [t.GOAL_TIER.coding("long_term")], "text": "LTG"}], "x": 1}
+    lens.write(made, None)
+    assert made == {"x": 1}
 
 
 def test_a_category_of_ours_changes_inside_its_concept() -> None:
