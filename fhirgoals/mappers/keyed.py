@@ -29,7 +29,7 @@ class Members(Generic[M]):
 
     `ladder` holds the keys that say which old member a new one continues, best first; members that are equal come
     before any of them. `apart` tells of two that they can't be the same one (their ids differ). With `by_position`,
-    what is left is paired by its place in the list.
+    what is left and has no id is paired by its place in the list.
     """
 
     read: Callable[[Resource], M | None]
@@ -149,7 +149,8 @@ def align(members: Members[M], old: Sequence[M], new: Sequence[M]) -> list[int |
                     break
     if members.by_position:
         for place, member in enumerate(new):
-            if continues[place] is None and place in free and not members.apart(free[place], member):
+            # One that has an id is known by it: in the place of another one, with none or another id, it is new.
+            if continues[place] is None and place in free and _id(free[place]) is None and _id(member) is None:
                 del free[place]
                 continues[place] = place
     return continues
@@ -157,5 +158,8 @@ def align(members: Members[M], old: Sequence[M], new: Sequence[M]) -> list[int |
 
 def _ids_differ(one: Record, other: Record) -> bool:
     """Tell whether both have an element id, and not the same."""
-    ids = getattr(one, "id", None), getattr(other, "id", None)
-    return None not in ids and ids[0] != ids[1]
+    return None not in (_id(one), _id(other)) and _id(one) != _id(other)
+
+
+def _id(member: object) -> object:
+    return getattr(member, "id", None)

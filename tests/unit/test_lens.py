@@ -286,6 +286,12 @@ def test_members_with_different_ids_are_never_one() -> None:
     assert rewritten('[{"id":"1","key":"k","x":1}]', Item(id="2", key="k")) == '[{"id":"2","key":"k"}]'
 
 
+def test_a_member_with_an_id_never_takes_the_place_of_one_without() -> None:
+    """Ours beside a removed one of somebody else's is new, so that nothing of theirs sticks to it."""
+    assert rewritten('[{"value":"a","x":1}]', Item(id="2", value="b")) == '[{"id":"2","value":"b"}]'
+    assert rewritten('[{"value":"a","x":1}]', Item(value="b")) == '[{"value":"b","x":1}]'
+
+
 def test_order_is_the_records_and_what_is_unread_stays_behind_its_neighbour() -> None:
     """Unread elements keep following the member they followed, or stay in front."""
     before = '[5,{"id":"1"},{"foreign":1},{"id":"2"},null]'
