@@ -187,7 +187,7 @@ def test_the_goals_own_date_is_the_element_due() -> None:
 
 def test_removing_the_goals_date_keeps_what_else_is_in_its_element() -> None:
     """A measure that somebody put into the element `due` stays; a bare element goes."""
-    onto = tree('{"target":[{"id":"due","dueDate":"2026-12-01","measure":{"text":"x"}},{"id":"due"}]}')
+    onto = tree('{"target":[{"id":"due","dueDate":"2026-12-01","measure":{"text":"x"}},{"id":"due","dueDate":"2027"}]}')
     assert GOAL.to_fhir(WireGoal(), onto) == {"target": [{"id": "due", "measure": {"text": "x"}}]}
     assert GOAL.to_fhir(WireGoal(), {"target": [{"id": "due", "dueDate": "2026-12-01"}]}) == {}
 
