@@ -24,6 +24,7 @@ import msgspec
 import pytest
 import yaml
 
+from fhirgoals.cli.main import main
 from fhirgoals.domain.planfile import load_plan
 from fhirgoals.domain.records import Finding, Plan, ProgressEntry
 from fhirgoals.errors import StoreError
@@ -276,14 +277,36 @@ CASES = [(endpoint, path.stem) for endpoint in ENDPOINTS for path in EXAMPLES]
 @pytest.mark.parametrize(("endpoint", "name"), CASES)
 def test_no_undisclosed_text_is_anywhere(day: Day, endpoint: str, name: str) -> None:
     """Each free text of 12 characters or more that the endpoint may not see; a part of one that it may see is none."""
-    values = list(Reader(day.trees[name], endpoint).values())
-    allowed = "\n".join(words_of(each.value) for each in values if each.kind == "text" and each.disclosed)
-    kept = {each.value: each.path for each in values if each.kind == "text" and not each.disclosed}
-    kept = {text: path for text, path in kept.items() if len(text) >= SHORTEST and words_of(text) not in allowed}
+    kept = undisclosed_texts(day.trees[name], endpoint)
     assert len(kept) > 10
     assert {text: path for text, path in kept.items() if day.sent[endpoint].holds(text)} == {}
     traffic = day.ehrs[endpoint].wire.bytes()
     assert found_in(traffic, kept) == []
+
+
+def undisclosed_texts(tree: Any, endpoint: str) -> dict[str, str]:
+    """Return each text of a file that the endpoint may not see, with its path."""
+    texts = [each for each in Reader(tree, endpoint).values() if each.kind == "text"]
+    allowed = "\n".join(words_of(each.value) for each in texts if each.disclosed)
+    kept = {each.value: each.path for each in texts if not each.disclosed and len(each.value) >= SHORTEST}
+    return {text: path for text, path in kept.items() if words_of(text) not in allowed}
+
+
+@pytest.mark.parametrize(("endpoint", "name"), CASES)
+def test_what_map_gives_an_endpoint_holds_no_undisclosed_text(
+    endpoint: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`map --as`, which needs no store: the bundle and all that is printed beside it."""
+    [path] = [path for path in EXAMPLES if path.stem == name]
+    portal = ["--portal-visible"] if ENDPOINTS[endpoint]["portal_visible"] else []
+    assert main(["map", str(path), "--to", "r4", "--as", endpoint, "--on", "2026-11-06", *portal]) == 0
+    printed = capsys.readouterr()
+    readable = Readable([printed.out.encode(), printed.err.encode()])
+    tree = tree_of(path)
+    assert {text for text in undisclosed_texts(tree, endpoint) if readable.holds(text)} == set()
+    assert not readable.holds("SENTINEL")
+    goals = {goal["text"] for goal in tree["goals"] if goal["id"] in Reader(tree, endpoint).goals}
+    assert all(readable.holds(text) for text in goals)
 
 
 @pytest.mark.parametrize(("endpoint", "name"), CASES)
