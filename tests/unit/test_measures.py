@@ -72,6 +72,8 @@ def test_a_plans_own_reliable_change_goes_before_the_instruments() -> None:
     """So does its direction; a measure that aims at a range has no better side."""
     assert summary(of("ORS", 20, 25, reliable_change=Decimal("6.6"))).reliable_change == "none"
     assert summary(replace(of("ORS", 20, 30), better="range")).reliable_change is None
+    assert summary(of("ORS", 20, 20.5, reliable_change=Decimal("0.5"))).reliable_change == "improved"
+    assert summary(of("ORS", 20, 20, reliable_change=Decimal(0))).reliable_change == "none"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,7 @@ def test_a_plans_own_reliable_change_goes_before_the_instruments() -> None:
         ("PHQ-9", 10, 4, "0.600", True, True),
         ("PHQ-9", 11, 18, "-0.636", False, False),
         ("PHQ-9", 0, 4, None, None, True),
+        ("PHQ-9", 0.5, 0, "1.000", True, True),
         ("PHQ-9", None, 5, None, None, False),
         ("Y-BOCS", 20, 13, "0.350", True, False),
         ("Y-BOCS", 20, 12, "0.400", True, True),
@@ -127,7 +130,8 @@ def test_a_plans_own_cutoff_goes_before_the_instruments() -> None:
 
 
 def test_an_unknown_instrument_has_no_verdicts() -> None:
-    """Only its two numbers."""
+    """Only its two numbers; a known one goes by the catalogue's name."""
+    assert summary(of("phq9", None, 5)).instrument == "PHQ-9"
     found = summary(measure(5, start=9, instrument="custom"))
     verdicts = (found.reliable_change, found.percent_reduction, found.response_at, found.response, found.remission)
     assert verdicts == (None,) * 5

@@ -124,7 +124,8 @@ def test_what_a_target_does_not_say_in_full_is_not_judged() -> None:
 
 def test_met_on_is_the_first_day_and_lateness_counts_from_the_day_it_was_due() -> None:
     """Due on the target's own day, else on the goal's; a target that is not met now has no such day."""
-    found = state(measure(9, 4, 3), target("<", 5, by=day(13)))
+    found = state(measure(9, 4, 3), target("<", 5, by=day(13), id="t"))
+    assert (found.goal, found.target, found.measure, found.latest, found.latest_on) == ("g", "t", "m", 3, day(21))
     assert (found.met_on, found.late_days) == (day(14), 1)
     assert state(measure(9, 4, 3), target("<", 5, by=day(14)), target_date=day(1)).late_days is None
     assert state(measure(9, 4, 3), target("<", 5), target_date=day(10)).late_days == 4
@@ -269,6 +270,7 @@ def test_a_goals_own_figure_is_its_targets_else_its_rating_else_its_steps() -> N
         goal("slipped", gas=gas(-2)),
         goal("stepped", gas=gas(0, rater="therapist"), steps=done),
         goal("unstarted", gas=gas(0, baseline=None), steps=steps("stopped")),
+        goal("no_way_to_go", gas=gas(1, baseline=0), steps=done),
         measures=(measure(15, start=20),),
     )
     found = {each.goal: (text(each.share), each.source) for each in figures(plan, LATER, KNOWN)}
@@ -279,6 +281,7 @@ def test_a_goals_own_figure_is_its_targets_else_its_rating_else_its_steps() -> N
         "slipped": ("0.000", "attainment"),
         "stepped": ("0.333", "steps"),
         "unstarted": (None, None),
+        "no_way_to_go": ("0.333", "steps"),
     }
 
 
@@ -299,7 +302,7 @@ def test_roll_up_is_the_mean_weighted_by_priority_with_its_coverage() -> None:
         goal("foreign", parent="up", priority=Foreign(foreign='"x"'), steps=steps("planned")),
         goal("nothing", parent="up", priority="high"),
     )
-    (found,) = roll_ups(plan, LATER, KNOWN)
+    (found,) = roll_ups(replace(plan, goals=(goal("childless"), *plan.goals)), LATER, KNOWN)
     assert (found.goal, found.value, found.covered, found.children) == ("up", Decimal("0.6"), 5, 6)
     assert str(found.value) == "0.600"
 
@@ -386,6 +389,7 @@ def test_a_ladder_says_for_each_tried_rung_if_distress_fell_by_half_at_last() ->
     assert (found.goal, found.done, found.total) == ("g", 1, 3)
     assert found.last_halved == {"r1": True, "r2": False}
     assert ladder(*rungs, as_of=day(8)).last_halved == {"r1": False}
+    assert ladder(*rungs, as_of=day(9)).last_halved == {"r1": True}
     assert ladders(plan_of(goal("g", steps=rungs)), LATER) == ()
     void = goal("g", exposure_hierarchy=True, lifecycle="entered_in_error", steps=rungs)
     assert ladders(plan_of(void), LATER) == ()
@@ -412,6 +416,23 @@ def test_a_rung_begun_before_the_one_below_was_done_or_skipped_is_named(below: S
     """Therapists do jump: it is counted, not stopped; the order is that of the numbers."""
     for rungs in ((below, above), (above, below)):
         assert ladder(*rungs).order_violations == (("r2",) if early else ())
+
+
+def test_of_two_trials_on_a_day_the_one_with_less_relief_counts() -> None:
+    """Whichever stands first, and however high its peak."""
+    pair = ((5, 60, 30), (5, 20, 15))
+    assert ladder(rung(1, "done", *pair, done=5)).last_halved == {"r1": False}
+    assert ladder(rung(1, "done", *pair[::-1], done=5)).last_halved == {"r1": False}
+    assert ladder(rung(1, "done", (5, 90, 46), (5, 100, 50), done=5)).last_halved == {"r1": False}
+    assert ladder(rung(1, "done", (5, 40, 20), (5, 18, 10), done=5)).last_halved == {"r1": False}
+    assert ladder(rung(1, "done", (5, 60, 30), (5, 90, 42), done=5)).last_halved == {"r1": True}
+
+
+def test_a_trial_begins_a_rung_on_its_day() -> None:
+    """Not the day before."""
+    rungs = (rung(1, "planned"), rung(2, "scheduled", (4, 50, 40)))
+    assert ladder(*rungs, as_of=day(4)).order_violations == ("r2",)
+    assert ladder(*rungs, as_of=day(3)).order_violations == ()
 
 
 def test_a_void_rung_does_not_stand_between_two_others() -> None:
@@ -464,7 +485,9 @@ def test_of_several_targets_the_worst_trend_speaks_and_all_must_be_met() -> None
 def test_ratings_propose_where_there_is_no_target() -> None:
     """By the client's own rating: expected level or better is achieved, else the last two, else the baseline."""
     goals = (
+        scaled("over", -2, lifecycle="completed"),
         scaled("reached", 0),
+        scaled("back_again", -2, -1),
         scaled("better", -2, -1, baseline=-2),
         scaled("worse", -1, -2),
         scaled("same", -1),
@@ -472,13 +495,21 @@ def test_ratings_propose_where_there_is_no_target() -> None:
         scaled("others", 2, rater="therapist"),
         goal("steps", steps=steps("done")),
     )
+    assert {source for _, source in proposed(*goals).values()} == {"attainment"}
     assert {name: says for name, (says, _) in proposed(*goals).items()} == {
         "reached": "achieved",
+        "back_again": "improving",
         "better": "improving",
         "worse": "worsening",
         "same": "no_change",
         "unknown": "in_progress",
     }
+
+
+def test_a_proposal_names_the_status_that_it_would_replace() -> None:
+    """So a person sees both."""
+    (found,) = proposals(plan_of(replace(scaled("g", 0), achievement="worsening")), LATER, KNOWN)
+    assert (found.goal, found.current, found.proposed) == ("g", "worsening", "achieved")
 
 
 def test_a_status_that_says_the_same_or_more_stands() -> None:

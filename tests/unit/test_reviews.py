@@ -95,6 +95,7 @@ def test_a_line_without_a_day_is_unsigned_and_a_refusal_is_not() -> None:
     one = review("r", day(1), signatures=lines)
     assert clock(day(5), one).unsigned == (Unsigned("r", "p-sup"),)
     assert clock(day(2), one).unsigned == (Unsigned("r", "p-ther"), Unsigned("r", "p-sup"))
+    assert clock(day(3), one).unsigned == (Unsigned("r", "p-sup"),)
     assert clock(DAY_0, one).unsigned == ()
 
 
@@ -125,6 +126,7 @@ def test_the_therapist_of_the_day_signs() -> None:
     bare = [review(f"r{at}", day(at), signatures=()) for at in (9, 10, 20, 21)]
     found = with_people(came, reviews=tuple(bare))
     assert found == (Unsigned("r10", "p-ther"), Unsigned("r20", "p-ther"))
+    assert with_people(replace(CLIENT, period=Period(end=day(1))), came, reviews=tuple(bare)) == found
     open_ended = replace(THERAPIST, period=Period())
     assert len(with_people(open_ended, reviews=tuple(bare))) == 4
 
@@ -134,6 +136,7 @@ def test_a_legal_representatives_line_stands_for_the_clients() -> None:
     parent = Participant(id="p-parent", role="legal_representative", ref="related-1")
     signed = review("r", day(5), signatures=(Signature(by="p-parent", date=day(5)),))
     assert with_people(CLIENT, parent, reviews=(signed,)) == ()
+    assert with_people(CLIENT, parent, THERAPIST, reviews=(signed,)) == (Unsigned("r", "p-ther"),)
     assert with_people(CLIENT, parent, reviews=(review("r", day(5), signatures=()),)) == (Unsigned("r", "p-client"),)
 
 

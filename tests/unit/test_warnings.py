@@ -98,8 +98,11 @@ def test_what_has_not_begun_or_was_given_up_does_not_start_before_anything(lifec
 
 @pytest.mark.parametrize("lifecycle", GIVEN_UP)
 def test_goals_given_up_warn_of_nothing(lifecycle: Any) -> None:
-    """What is over needs no advice."""
-    assert found(beside({"target_date": day(103), "start_date": day(1), "lifecycle": lifecycle})) == []
+    """What is over needs no advice; the goals after it still do."""
+    over = beside({"target_date": day(103), "start_date": day(1), "lifecycle": lifecycle})
+    assert found(over) == []
+    more = replace(over, goals=(*over.goals, goal("h", parent="up", start_date=day(10), target_date=day(101))))
+    assert found(more) == [(5, "outlives_parent", "goals[2].target_date", 1, None)]
 
 
 def test_a_late_review_warns_from_the_day_it_was_held() -> None:
@@ -112,6 +115,31 @@ def test_a_late_review_warns_from_the_day_it_was_held() -> None:
         (5, "review_late", "reviews[1].date", 2, None),
     ]
     assert [code for _, code, *_ in found(plan, day(8))] == ["starts_before_parent"]
+    assert len(found(plan, day(9))) == 2
+
+
+SENTENCES = {
+    ("outlives_parent", "g"): "This short-term goal ends after the long-term goal that it belongs to.",
+    ("starts_before_parent", "g"): "This short-term goal starts before the long-term goal that it belongs to.",
+    ("active_under_inactive_parent", "g"): "This goal is active, but the long-term goal that it belongs to is not.",
+    ("achieved_late", "late"): "This goal was achieved after its target date.",
+    ("starts_before_predecessor_completed", "next"): (
+        "This goal started before the goal that leads to it was completed."
+    ),
+    ("review_late", "r"): "This review was held after the day it was due.",
+}
+
+
+def test_every_warning_says_in_a_plain_sentence_what_is_so() -> None:
+    """With the id of the goal or review it is about."""
+    plan = beside({"target_date": day(103), "start_date": day(1)}, {"lifecycle": "on_hold"})
+    late = {"lifecycle": "completed", "achievement": "achieved", "target_date": day(5), "status_date": day(6)}
+    review = Review(id="r", date=day(9), due=day(7), kind="scheduled", outcome="continue")
+    whole = replace(
+        plan, goals=(*plan.goals, goal("late", **late), goal("next", predecessors=("up",))), reviews=(review,)
+    )
+    assert {(each.code, each.at): each.sentence for each in time_warnings(whole, LATER)} == SENTENCES
+    assert {each.severity for each in time_warnings(whole, LATER)} == {"warn"}
 
 
 def test_warnings_never_reject_and_hold_no_text_of_the_plan() -> None:
