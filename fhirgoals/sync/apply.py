@@ -45,7 +45,7 @@ from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
-from fhirgoals.sync.rows import intent_of, item_of, link_of, note_losing_value
+from fhirgoals.sync.rows import body_of, intent_of, item_of, link_of, note_losing_value
 from fhirgoals.sync.view import (
     Key,
     View,
@@ -186,16 +186,17 @@ class Writes:
         body = call.body
         if view.config.operation_id_kept:
             body = stamp.with_operation_id(body, operation)
-        intent = intent_of(view, call, body, operation, fence=self.context.fence, at=self.context.clock())
+        new = intent_of(view, call, body, operation, fence=self.context.fence, at=self.context.clock())
         try:
-            await self._write(lambda tx: _open(tx, view, intent))
+            intent = await self._write(lambda tx: _open(tx, view, new))
         except (Outdated, Refused):
             return view, there, NotLanded("stopped")
-        answer = await self._call(view, call, body, intent)
+        answer = await self._call(view, call, body_of(intent), intent)
         if isinstance(answer, Stored):
             return await self._stored(view, there, call, intent, answer)
         why = _why(answer)
-        if why not in ("doubt", "several"):  # surely not stored: the intent has done its work
+        if intent.id == new.id and why not in ("doubt", "several", "stale"):
+            # Surely not stored. A call in doubt that was repeated stays one: its first try may have landed.
             await self._write(lambda tx: tx.intents.close(intent.id))
         return view, there, NotLanded(why)
 
@@ -365,11 +366,17 @@ def _at_revision(pairs: Mapping[Unit, Pair], rev: int) -> dict[Unit, Pair]:
     return {unit: Pair(pair.ours, pair.theirs, rev) for unit, pair in pairs.items()}
 
 
-def _open(tx: Tx, view: View, intent: Intent) -> None:
+def _open(tx: Tx, view: View, intent: Intent) -> Intent:
+    """Open the intent, or return the open one of the very same call: a repeat goes under its first id."""
     stored = tx.plans.get(view.plan.id)
     if stored is None or stored.rev != view.rev:
         raise Outdated(f"plan {view.plan.id} moved while it was being sent; the next run takes it up")
     known = tx.connections.get(view.connection)
     if known is None or known.state != "armed":
         raise Refused(f"connection {view.connection} is not armed: nothing is written")
+    for one in tx.intents.for_plan(view.connection, view.plan.id):
+        same_call = (one.kind, one.local_id, one.method, one.etag, one.body_hash)
+        if same_call == (intent.kind, intent.local_id, intent.method, intent.etag, intent.body_hash):
+            return one
     tx.intents.open(intent)
+    return intent

@@ -46,6 +46,8 @@ class Outcome:
     operations: list[dict[str, Json]] = field(default_factory=list)
     again: bool = False
     """Whether the plan must be looked at again: something moved meanwhile, or a reply was lost."""
+    doubt: bool = False
+    """Whether a call may or may not have landed: it is looked into, and sent again once in a run."""
     later: bool = False
     """Whether the EHR asked to wait or is not to be had: the plan stays marked for the next run."""
     failed: dict[Key, str] = field(default_factory=dict)
@@ -207,6 +209,8 @@ class _Run:
                 self.outcome.failed[call.key] = result.why
             case NotLanded(why="later"):
                 self.outcome.later = True
+            case NotLanded(why="doubt"):
+                self.outcome.again = self.outcome.doubt = True
             case NotLanded():
                 self.outcome.again = True
 

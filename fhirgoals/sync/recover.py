@@ -12,14 +12,13 @@ from collections.abc import Sequence
 
 from fhirgoals.domain.units import same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
-from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.sync.apply import Context, Writes
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.reading import Found, There, with_stored
-from fhirgoals.sync.rows import sent_units
+from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.view import View, knowledge_of, last_seen, refs_of
 
 
@@ -80,7 +79,7 @@ async def _first_version(context: Context, intent: Intent, resource_id: str, fou
         oldest = stored[-1].tree
         if oldest is not None:
             return found_of(resource_id, oldest)
-    return Found(resource_id, _body(intent), found.etag, found.version)
+    return Found(resource_id, body_of(intent), found.etag, found.version)
 
 
 async def _updated(
@@ -115,7 +114,7 @@ async def _version_after(context: Context, view: View, there: There, intent: Int
     if versions is None and view.config.operation_id_kept:
         # No history: our id in the current version proves that ours landed, and what we sent is what was agreed.
         ours = stamp.operation_id(current.tree) == intent.id
-        return Found(current.resource_id, _body(intent), current.etag, current.version) if ours else None
+        return Found(current.resource_id, body_of(intent), current.etag, current.version) if ours else None
     if candidate is None:
         return None
     if view.config.operation_id_kept:
@@ -135,14 +134,9 @@ def _next_version(versions: Sequence[Version], etag: str | None, resource_id: st
 def _holds_what_was_sent(view: View, there: There, intent: Intent, candidate: Found) -> bool:
     key = (intent.kind, intent.local_id)
     refs, knowledge = refs_of(view), knowledge_of(view)
-    sent = with_stored(there, key, Found(candidate.resource_id, _body(intent)), refs, knowledge)
+    sent = with_stored(there, key, Found(candidate.resource_id, body_of(intent)), refs, knowledge)
     stored = with_stored(there, key, candidate, refs, knowledge)
     return all(
         same_value(sent.theirs.assembled.values.get(unit), stored.theirs.assembled.values.get(unit))
         for unit in sent_units(intent)
     )
-
-
-def _body(intent: Intent) -> Resource:
-    tree = loads(intent.body)
-    return tree if isinstance(tree, dict) else {}

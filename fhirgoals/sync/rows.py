@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fhirgoals.domain.records import Origin
 from fhirgoals.domain.units import Unit
-from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.store.inbox import Item
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.links import Link
@@ -25,8 +25,7 @@ WHO_MAY: tuple[str, ...] = ("primary_therapist", "clinical_supervisor")
 
 
 def intent_of(view: View, call: Call, body: Resource, operation: UUID, *, fence: int, at: datetime) -> Intent:
-    """Return the intent of one call, as tx1 keeps it."""
-    text = raw_text(body)
+    """Return the intent of one call, as tx1 keeps it. The hash is of the call's body, without the operation id."""
     return Intent(
         id=str(operation),
         connection=view.connection,
@@ -37,11 +36,17 @@ def intent_of(view: View, call: Call, body: Resource, operation: UUID, *, fence:
         resource_id=call.resource_id,
         etag=call.etag,
         units={unit: {"ours": one.ours, "rev": one.rev, "complete": one.complete} for unit, one in call.units.items()},
-        body=text,
-        body_hash=hashlib.sha256(text.encode()).hexdigest(),
+        body=raw_text(body),
+        body_hash=hashlib.sha256(raw_text(call.body).encode()).hexdigest(),
         opened_at=at,
         fence=fence,
     )
+
+
+def body_of(intent: Intent) -> Resource:
+    """Return the body that an intent carried."""
+    tree = loads(intent.body)
+    return tree if isinstance(tree, dict) else {}
 
 
 def sent_units(intent: Intent) -> dict[Unit, Sent]:

@@ -161,9 +161,10 @@ class Runner:
             if mark is None and outcome is None and unchanged(view, reading) and not open_still:
                 counts.read += reading.read
                 return
+            doubted = outcome is not None and outcome.doubt
             outcome = await self._reconciled(view, reading, writes, open_still)
             counts.add(outcome)
-            if not outcome.again:
+            if not outcome.again or (doubted and outcome.doubt):
                 break
         if outcome is not None:
             counts.add_state(outcome)

@@ -458,3 +458,26 @@ async def test_a_call_that_may_still_land_stays_a_candidate() -> None:
         assert await one.store.read(lambda tx: tx.intents.all_open("ehr-a")) == ()
     finally:
         one.close()
+
+
+async def test_a_server_that_keeps_failing_leaves_one_intent() -> None:
+    """Updates that are answered with nothing are repeated under one intent, twice a run; once it works, all is done."""
+    one = Simulated(Random(1))
+    try:
+        await one.start()
+        network = one.networks["ehr-a"]
+        network.never = 1.0
+        plan = await one.plan()
+        goals = tuple(msgspec.structs.replace(g, text="first") if g.id == "g-a" else g for g in plan.goals)
+        await one.save(msgspec.structs.replace(plan, goals=goals))
+        for _ in range(3):
+            before = network.writes
+            await one.sync("ehr-a")
+            assert network.writes - before <= 2
+            assert len(await one.store.read(lambda tx: tx.intents.all_open("ehr-a"))) == 1
+        network.calm()
+        await one.sync("ehr-a")
+        assert "first" in [text_of(goal) for goal in one.sandboxes["ehr-a"].storage.resources("Goal")]
+        assert await one.store.read(lambda tx: tx.intents.all_open("ehr-a")) == ()
+    finally:
+        one.close()
