@@ -177,12 +177,11 @@ def _view(
     `own` are the participants whose notes, victories and answers the reader may see though they are not shared.
     """
     kept = _kept_goals(plan, withheld)
-    secret = withheld | {goal for goal, why in kept.items() if why == "withheld"}
     shown = frozenset(goal.id for goal in plan.goals) - kept.keys()
     ratings = frozenset(measure.id for measure in plan.measures if is_session_rating(measure))
     supervisors = frozenset(each.id for each in plan.participants if each.role == "clinical_supervisor")
     goals = tuple(
-        _shown_goal(goal, shown, secret, own, ratings, supervisors, words=for_client or goal.share_words)
+        _shown_goal(goal, shown, withheld, own, ratings, supervisors, words=for_client or goal.share_words)
         for goal in plan.goals
         if goal.id in shown
     )
@@ -230,7 +229,7 @@ def _problems_of(goals: tuple[Goal, ...]) -> frozenset[str]:
 def _shown_goal(
     goal: Goal,
     shown: frozenset[str],
-    secret: frozenset[str],
+    withheld: frozenset[str],
     own: frozenset[str],
     ratings: frozenset[str],
     supervisors: frozenset[str],
@@ -244,7 +243,7 @@ def _shown_goal(
         parent=goal.parent if goal.parent in shown else None,
         predecessors=tuple(each for each in goal.predecessors if each in shown),
         replaced_by=goal.replaced_by if goal.replaced_by in shown else None,
-        addresses=tuple(each for each in goal.addresses if each not in secret),
+        addresses=tuple(each for each in goal.addresses if each not in withheld),
         client_words=goal.client_words if words else None,
         targets=tuple(each for each in goal.targets if each.measure not in ratings),
         acceptance=tuple(_own_lines(each, own) for each in goal.acceptance),

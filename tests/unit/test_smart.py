@@ -159,6 +159,8 @@ def test_s_sees_no_vague_words_in_plain_ones(text: str) -> None:
         "Spend time with family and friends and join a club",
         "Eat well, sleep eight hours and walk daily",
         "And so on and so forth",
+        "Walk for 20 and stretch every day",
+        "Rest on Sundays and 20 minutes of walking",
         ", and walk more each day",
     ],
 )
@@ -619,6 +621,14 @@ def test_t_wants_a_review_on_the_way(days: int, held: tuple[date, ...], status: 
         {"target_date": due, "lifecycle": "completed"}, status=status, reviews=tuple(review(day) for day in held)
     )
     assert letter(given, "T", on=START + timedelta(days=120)) == (result, {"no_review"} if result == "warn" else set())
+
+
+def test_t_counts_a_review_of_the_same_day_and_none_to_come() -> None:
+    """A review held on the day it is judged counts; one after it does not yet."""
+    day = START + timedelta(days=80)
+    long = plan({"target_date": START + timedelta(days=91)}, status="completed", reviews=(review(day),))
+    assert letter(long, "T", on=day)[0] == "pass"
+    assert letter(long, "T", on=day - timedelta(days=1)) == ("warn", {"no_review"})
 
 
 def test_t_judges_a_draft_plan_as_if_its_review_clock_ran() -> None:
