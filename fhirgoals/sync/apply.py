@@ -58,6 +58,10 @@ from fhirgoals.sync.view import (
     with_plan,
 )
 
+LEASE_S = 30.0
+"""How long a connection's lease is taken for; it is renewed with every plan and every call. After a process died its
+connection is free again when that time has passed."""
+
 Why: TypeAlias = Literal[
     "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later"
 ]
@@ -188,7 +192,7 @@ class Writes:
             body = stamp.with_operation_id(body, operation)
         new = intent_of(view, call, body, operation, fence=self.context.fence, at=self.context.clock())
         try:
-            intent = await self._write(lambda tx: _open(tx, view, new))
+            intent = await self._write(lambda tx: self._open(tx, view, new))
         except (Outdated, Refused):
             return view, there, NotLanded("stopped")
         answer = await self._call(view, call, body_of(intent), intent)
@@ -240,6 +244,22 @@ class Writes:
 
         if verdicts:
             await self._write(work)
+
+    def _open(self, tx: Tx, view: View, intent: Intent) -> Intent:
+        """Open the intent, or return the open one of the very same call: a repeat goes under its first id."""
+        stored = tx.plans.get(view.plan.id)
+        if stored is None or stored.rev != view.rev:
+            raise Outdated(f"plan {view.plan.id} moved while it was being sent; the next run takes it up")
+        known = tx.connections.get(view.connection)
+        if known is None or known.state != "armed":
+            raise Refused(f"connection {view.connection} is not armed: nothing is written")
+        tx.connections.renew(view.connection, self.context.fence, LEASE_S, self.context.clock())
+        for one in tx.intents.for_plan(view.connection, view.plan.id):
+            same_call = (one.kind, one.local_id, one.method, one.etag, one.body_hash)
+            if same_call == (intent.kind, intent.local_id, intent.method, intent.etag, intent.body_hash):
+                return one
+        tx.intents.open(intent)
+        return intent
 
     async def _same_patient(self, view: View, call: Call) -> bool:
         """Tell whether subject, linked patient and the link's fingerprint agree (design 5.8); asked once per plan.
@@ -364,19 +384,3 @@ class Writes:
 
 def _at_revision(pairs: Mapping[Unit, Pair], rev: int) -> dict[Unit, Pair]:
     return {unit: Pair(pair.ours, pair.theirs, rev) for unit, pair in pairs.items()}
-
-
-def _open(tx: Tx, view: View, intent: Intent) -> Intent:
-    """Open the intent, or return the open one of the very same call: a repeat goes under its first id."""
-    stored = tx.plans.get(view.plan.id)
-    if stored is None or stored.rev != view.rev:
-        raise Outdated(f"plan {view.plan.id} moved while it was being sent; the next run takes it up")
-    known = tx.connections.get(view.connection)
-    if known is None or known.state != "armed":
-        raise Refused(f"connection {view.connection} is not armed: nothing is written")
-    for one in tx.intents.for_plan(view.connection, view.plan.id):
-        same_call = (one.kind, one.local_id, one.method, one.etag, one.body_hash)
-        if same_call == (intent.kind, intent.local_id, intent.method, intent.etag, intent.body_hash):
-            return one
-    tx.intents.open(intent)
-    return intent

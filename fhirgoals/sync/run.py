@@ -17,16 +17,13 @@ from fhirgoals.fhir.client import EhrClient
 from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.apply import Context, Writes
+from fhirgoals.sync.apply import LEASE_S, Context, Writes
 from fhirgoals.sync.changes import Reading, read_plan, unchanged
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import recover
 from fhirgoals.sync.view import View, disclosed, load_view
-
-LEASE_S = 120.0
-"""How long a lease is taken for; it is renewed with every plan."""
 
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
