@@ -797,6 +797,8 @@ def test_a_caseload_is_handed_over() -> None:
 def test_a_transfer_that_is_none_is_refused(to: str, given: dict[str, Any], code: str) -> None:
     """To another therapist, with the client's answer and a transfer review."""
     base: dict[str, Any] = {"review": TRANSFER, "client_agreed": True}
+    taken = c.TransferCaseload(to=Participant(id="p-client", role="family", ref="staff-19"), **base)
+    assert refused(taken)[0] == "id_twice"
     command = c.TransferCaseload(to=Participant(id="p-x", role="family", ref=to), **(base | given))
     assert refused(command)[0] == code
 

@@ -172,6 +172,9 @@ def transfer_caseload(scene: Scene, command: TransferCaseload) -> Done | Refusal
     if any(each.ref == command.to.ref and each.id in leaving for each in plan.participants):
         sentence = "This therapist has the plan already."
         return Refusal("is_so_already", "participants", sentence, command.to.id)
+    if any(each.id == command.to.id and each.ref != command.to.ref for each in plan.participants):
+        sentence = "Another participant has the same id."
+        return Refusal("id_twice", "participants", sentence, command.to.id)
     people = []
     for each in plan.participants:
         if each.id in leaving:

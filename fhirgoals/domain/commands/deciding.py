@@ -150,7 +150,12 @@ def _about(command: AnyCommand) -> str | None:
 
 def _edit(scene: Scene, command: Edit) -> Done | Refusal:
     if command.because is None:
-        return Refusal("reason_needed", "", "A change needs its reason: review, correction, progress or another of the list.", scene.plan.id)
+        return Refusal(
+            "reason_needed",
+            "",
+            "A change needs its reason: review, correction, progress or another of the list.",
+            scene.plan.id,
+        )
     after = scene.plan
     try:
         for change in command.changes:

@@ -32,7 +32,7 @@ def judged(scene: Scene, after: Plan, because: RevisionReason) -> tuple[Refusal,
     found = [
         *(refused for each in touches for refused in _who(scene, after, each)),
         *(refused for each in touches for refused in _new(scene, after, each, because)),
-        *moves(scene, after, touches),
+        *moves(scene, after, touches, because),
     ]
     return tuple(dict.fromkeys(found))
 
@@ -40,13 +40,15 @@ def judged(scene: Scene, after: Plan, because: RevisionReason) -> tuple[Refusal,
 def _who(scene: Scene, after: Plan, each: Touch) -> Iterator[Refusal]:
     path = file_path(after, each.change.field)
     at = each.keys[-1] if each.keys else after.id
-    if each.action == "answer_goal" and _recorded_answer(scene, each):
+    if each.action == "answer_goal" and _recorded_answer(scene, after, each):
         return
     if each.action == "sign" and _recorded_signature(scene, each):
         return
     refused = scene.forbids(each.action, path, own=_is_own(scene, each))
     if refused is not None:
         yield Refusal(refused.code, path, refused.sentence, at)
+    elif each.action == "add_victory" and scene.part.role not in _STAFF and not _is_own(scene, each):
+        yield Refusal("not_ones_own", path, "Only what is one's own: this is another person's.", at)
     elif each.action == "add_note" and not _may_write(scene, each):
         sentence = "A private note belongs to who wrote it, and only staff write what the client may not read."
         yield Refusal("not_ones_own", path, sentence, at)
@@ -61,6 +63,8 @@ def _is_own(scene: Scene, each: Touch) -> bool:
         case "mark_step":
             step = _step(scene.plan, each.keys[1]) if len(each.keys) > 1 else None
             return step is not None and is_own_step(scene.part, step)
+        case "add_victory":
+            return me is not None and _noted_by(scene.plan, each) <= {me}
         case "add_note" | "private_text":
             entries = _entries(scene.plan, each)
             return me is not None and bool(entries) and all(entry.get("author") == me for entry in entries)
@@ -91,6 +95,17 @@ def _entries(plan: Plan, each: Touch) -> list[dict[str, Any]]:
     return []
 
 
+def _noted_by(plan: Plan, each: Touch) -> set[object]:
+    """Return who noted the victories that a change adds, changes or takes away."""
+    sides = [side for side in (each.change.from_, each.change.to) if isinstance(side, dict)]
+    if each.member or each.change.field.endswith("[+]"):
+        return {side.get("noted_by") for side in sides}
+    goal = next((one for one in plan.goals if one.id == each.keys[0]), None)
+    kept = () if goal is None else goal.achievements
+    found: set[object] = {one.noted_by for one in kept if one.id in each.keys[1:] or len(each.keys) < 2}
+    return found | {each.change.to} if each.names.endswith("noted_by") else found
+
+
 def _may_write(scene: Scene, each: Touch) -> bool:
     entries = _entries(scene.plan, each)
     # A note that is made private, or given to another author, is judged by what it becomes too.
@@ -112,17 +127,15 @@ def _raters(each: Touch) -> set[object]:
     return {each.keys[-1].rpartition("/")[2]} if each.keys else set()
 
 
-def _recorded_answer(scene: Scene, each: Touch) -> bool:
+def _recorded_answer(scene: Scene, after: Plan, each: Touch) -> bool:
     """Tell whether a therapist records what someone said or signed: a line with its day, not by portal."""
     if scene.part.role != "therapist" or len(each.keys) < 2 or each.keys[1] == scene.me:
         return False
     person = next((one for one in scene.plan.participants if one.id == each.keys[1]), None)
     if person is not None and person.role == "clinical_supervisor":
         return False
-    line = each.change.to if each.member else None
-    if each.member:
-        return isinstance(line, dict) and line.get("method") != "portal"
-    return bool(each.change.to != "portal")
+    lines = [line for goal in after.goals if goal.id == each.keys[0] for line in goal.acceptance]
+    return any(line.by == each.keys[1] and line.method != "portal" for line in lines)
 
 
 def _recorded_signature(scene: Scene, each: Touch) -> bool:
@@ -138,6 +151,8 @@ def _new(scene: Scene, after: Plan, each: Touch, because: RevisionReason) -> Ite
         return
     path = file_path(after, each.change.field)
     if each.names == "goals":
+        if scene.forbids("propose_goal", path) is not None:
+            return  # told already
         goal = after.goal(each.keys[0])
         over = scene.plan_is_over()
         if over is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fhirgoals.domain.codes import RevisionReason
 from fhirgoals.domain.commands.goals import not_agreed
 from fhirgoals.domain.commands.outcome import Refusal
 from fhirgoals.domain.commands.scene import Scene, blank
@@ -26,7 +27,7 @@ from fhirgoals.domain.records import Consent, Goal, Plan
 _FINAL = "What is on record stays: add a new one instead."
 
 
-def moves(scene: Scene, after: Plan, touches: tuple[Touch, ...]) -> Iterator[Refusal]:
+def moves(scene: Scene, after: Plan, touches: tuple[Touch, ...], because: RevisionReason) -> Iterator[Refusal]:
     """Yield every move that no state machine has, and every change of what is final."""
     before = scene.plan
     if not may_follow(PLAN, before.status, after.status):
@@ -38,6 +39,8 @@ def moves(scene: Scene, after: Plan, touches: tuple[Touch, ...]) -> Iterator[Ref
             yield from _goal(after, old[goal.id], goal, f"goals[{index}]")
     for each in touches:
         yield from _final(before, after, each)
+        if because != "correction":
+            yield from _numbers(after, each)
     yield from _consents(scene, after)
     yield from _signatures(before, after)
 
@@ -83,6 +86,20 @@ def _final(before: Plan, after: Plan, each: Touch) -> Iterator[Refusal]:
         if gone or (review is not None and not each.member and review_state(review) == "signed"):
             sentence = "A review that was signed does not change any more: hold another one."
             yield Refusal("review_is_final", path, sentence, at)
+
+
+_NUMBERS = ("measures.readings", "measures.baseline", "goals.gas.ratings", "goals.steps.trials")
+
+_HOLDERS = {"measures": "readings", "goals.gas": "ratings"}
+
+
+def _numbers(after: Plan, each: Touch) -> Iterator[Refusal]:
+    """Yield a number on record that is changed or taken away; new ones come beside it."""
+    added = each.change.from_ is None and (each.member or each.names in ("measures.baseline", *_NUMBERS[2:]))
+    whole = each.names in _HOLDERS and each.change.to is None and bool(each.change.from_.get(_HOLDERS[each.names]))
+    if whole or (each.names.startswith(_NUMBERS) and not added and not each.change.field.endswith("[]")):
+        sentence = "A number on record is not changed or taken away but to correct it: say so as the reason."
+        yield Refusal("number_on_record", file_path(after, each.change.field), sentence, each.keys[0])
 
 
 def _consents(scene: Scene, after: Plan) -> Iterator[Refusal]:
