@@ -200,5 +200,7 @@ def test_a_callers_decimal_precision_does_not_show() -> None:
     """A score is the same in a context of three digits."""
     with localcontext(Context(prec=3)):
         coarse = t_score([4, 6, 6], [0, 0, 1])
+        assert coarse is not None
+        assert str(rounded(coarse, 2)) == "55.10"
     assert coarse == t_score([4, 6, 6], [0, 0, 1])
     assert isinstance(coarse, Decimal)

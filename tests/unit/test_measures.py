@@ -187,6 +187,23 @@ def test_every_raters_reading_is_looked_at() -> None:
     ]
 
 
+def test_the_worst_of_a_day_is_told_whichever_rater_saw_it() -> None:
+    """Whether the client's reading is the worse or the better one."""
+    for client, therapist, change in ((11, 13, 8), (13, 11, 8), (11, 5, 6)):
+        taken = (
+            Reading(date=day(8), value=Decimal(client), rater="client"),
+            Reading(date=day(8), value=Decimal(therapist), rater="therapist"),
+        )
+        assert raised(of("PHQ-9", 5, readings=taken)) == [Alert("m", day(8), "deterioration", Decimal(change))]
+
+
+def test_a_reading_of_the_baselines_own_day_is_compared_with_it_and_no_change_is_no_worsening() -> None:
+    """Even where the plan calls any change reliable."""
+    same_day = (Reading(date=DAY_0, value=Decimal(16)),)
+    assert raised(of("PHQ-9", 10, readings=same_day)) == [Alert("m", DAY_0, "deterioration", Decimal(6))]
+    assert raised(of("PHQ-9", 10, 10, 9, reliable_change=Decimal(0))) == []
+
+
 def test_the_item_9_mark_and_a_low_session_rating_alert_on_the_baseline_too() -> None:
     """Under 36 is low; at 36 it is not."""
     marked = Reading(date=DAY_0, value=Decimal(3), flags=("item9_positive",))
