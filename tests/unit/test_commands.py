@@ -921,3 +921,135 @@ def test_an_edit_needs_its_reason_and_the_plan_as_it_says() -> None:
     wrong = replace(change, from_="medium")
     assert refused(c.Edit(because="review", changes=(wrong,)))[0] == "outdated"
     assert refused(c.Edit(because="review", changes=(change,)), CLIENT)[0] == "may_ask_only"
+
+
+# -- what is not there, not said, or not theirs ------------------------------------------------------------------------
+
+NOWHERE = [
+    c.Accept(goal="g-none", method="verbal"),
+    c.Disagree(goal="g-none", method="verbal", reason="x"),
+    c.Submit(goal="g-none"),
+    c.Schedule(goal="g-none"),
+    c.Activate(goal="g-none"),
+    c.Pause(goal="g-none", reason="x"),
+    c.Reopen(goal="g-none", reason="x"),
+    c.Decline(goal="g-none", reason="x"),
+    c.ConfirmAchievement(goal="g-none", achievement="improving"),
+    c.MakeSmaller(goal="g-none", smaller=short(), reason="x"),
+    c.BuildOn(goal="g-none", following=short()),
+    c.KeepUp(goal="g-none", supported=False),
+    c.MarkReviewed(goal="g-none"),
+    c.Void(target="g-none", reason="x"),
+    c.AddStep(goal="g-none", step=Step(id="st-x", n=1)),
+    c.RecordTrial(step="st-none", peak=1, end=1),
+    c.AddVictory(goal="g-none", id="v-1", text="x"),
+    c.AddNote(goal="g-none", id="n-1", text="x"),
+    c.AddFinding(goal="g-none", text="x"),
+    c.AddBarrier(goal="g-none", text="x"),
+    c.ResolveBarrier(goal="g-none", place=1, resolution="x"),
+    c.RateGoal(goal="g-none", level=0, rater="client"),
+    c.Sign(review="rv-none"),
+    c.RefuseSignature(review="rv-none", reason="x"),
+    c.Accept(goal="g-ba", method="verbal", by="p-none"),
+    c.Disagree(goal="g-ba", method="verbal", by="p-none", reason="x"),
+    c.Sign(review="rv-2", by="p-none"),
+    c.RecordRefusal(by="p-none", reason="x"),
+]
+
+
+@pytest.mark.parametrize("command", NOWHERE, ids=lambda command: type(command).__name__)
+def test_what_is_not_there_is_refused(command: c.AnyCommand) -> None:
+    """Each id must be one of the plan, and the refusal says which is not."""
+    code, _, at = refused(command)
+    assert code.endswith("_unknown")
+    assert at.endswith("-none")
+
+
+LATER = date(2026, 11, 7)
+LACKING: list[tuple[c.AnyCommand, str]] = [
+    (c.Accept(goal="g-ba", method="verbal", on=LATER), "day_to_come"),
+    (c.Disagree(goal="g-ba", method="verbal", reason="x", on=LATER), "day_to_come"),
+    (c.RecordRefusal(by="p-client", reason=" "), "reason_needed"),
+    (c.RecordRefusal(by="p-client", reason="x", on=LATER), "day_to_come"),
+    (c.RevokePlan(reason=" "), "reason_needed"),
+    (c.RevokePlan(reason="x"), "goal_still_open"),
+    (c.Discharge(**DISCHARGE, on=LATER), "day_to_come"),
+    (
+        c.Discharge(**DISCHARGE, others=c.Closing(closure_reason="achieved", achievement="no_progress")),
+        "status_conflict",
+    ),
+    (
+        c.Discharge(**DISCHARGE, others=c.Closing(closure_reason="discharged"), review=TRANSFER),
+        "review_kind",
+    ),
+    (c.AddFinding(goal="g-explore-map", text=" "), "words_needed"),
+    (c.AddBarrier(goal="g-ba", text=" "), "words_needed"),
+    (c.ResolveBarrier(goal="g-thought", place=1, resolution=" "), "reason_needed"),
+    (c.RateGoal(goal="g-social", level=0, rater="client", on=LATER), "day_to_come"),
+    (c.Submit(goal="g-med-review"), "move_not_allowed"),
+    (c.Void(target="plan-dep-01", reason=" "), "reason_needed"),
+    (c.Void(target="st-ba-4", reason=" "), "reason_needed"),
+    (c.MakeSmaller(goal="g-move", smaller=short(), reason="x"), "move_not_allowed"),
+    (c.MakeSmaller(goal="g-ba", smaller=short(achievement="achieved"), reason="x"), "begins_without_history"),
+    (c.BuildOn(goal="g-move", following=short(achievement="achieved")), "begins_without_history"),
+    (c.Sign(review="rv-2", on=LATER), "day_to_come"),
+    (c.RefuseConsent(id="c-9", endpoint="x", on=LATER), "day_to_come"),
+    (c.RevokeConsent(id="c-1", on=LATER), "day_to_come"),
+]
+
+
+@pytest.mark.parametrize(("command", "code"), LACKING)
+def test_what_is_not_said_or_does_not_fit_is_refused(command: c.AnyCommand, code: str) -> None:
+    """Reasons, words, days that have come, and moves that are."""
+    assert refused(command)[0] == code
+
+
+NOT_THEIRS: list[tuple[c.AnyCommand, str]] = [
+    (c.ConfirmAchievement(goal="g-ba", achievement="improving"), "not_allowed"),
+    (c.KeepUp(goal="g-ba", supported=False), "not_allowed"),
+    (c.Reopen(goal="g-move", reason="x"), "not_allowed"),
+    (c.MakeSmaller(goal="g-ba", smaller=short(), reason="x"), "not_allowed"),
+    (c.BuildOn(goal="g-move", following=short()), "not_allowed"),
+    (c.RateGoal(goal="g-social", level=0, rater="client"), "not_ones_own"),
+    (c.RevokeConsent(id="c-1"), "not_allowed"),
+    (c.Release(target="g-ba"), "not_allowed"),
+    (c.PausePlan(reason="x"), "not_allowed"),
+    (c.AgreeVersion(client_agreed=True), "not_allowed"),
+    (c.TransferCaseload(to=Participant(id="p-x", role="family", ref="s"), review=TRANSFER), "not_allowed"),
+]
+
+
+@pytest.mark.parametrize(("command", "code"), NOT_THEIRS)
+def test_a_support_person_does_only_what_is_theirs(command: c.AnyCommand, code: str) -> None:
+    """Steps, notes and an answer of their own; nothing else."""
+    assert refused(command, PARTNER)[0] == code
+
+
+def test_a_development_plan_is_not_handed_over() -> None:
+    """It is about its therapist."""
+    command = c.TransferCaseload(to=Participant(id="p-x", role="family", ref="s"), review=TRANSFER)
+    assert refused(command, "staff-11", DEV)[0] == "not_to_hand_over"
+
+
+def test_an_active_goal_is_sustained_while_support_is_needed() -> None:
+    """The achievement says so; the goal stays active."""
+    goal = done(c.KeepUp(goal="g-sleep", supported=True)).goal("g-sleep")
+    assert (goal.lifecycle, goal.achievement) == ("active", "sustaining")
+
+
+def test_steps_of_the_leaving_therapist_go_to_the_new_one() -> None:
+    """Those still to be done; what was done stays whose it was."""
+    steps = DEP.goal("g-ba").steps
+    given = (replace(steps[0], participant="p-ther"), *steps[1:3], replace(steps[3], participant="p-ther"))
+    to = Participant(id="p-ther2", role="primary_therapist", ref="staff-19")
+    command = c.TransferCaseload(to=to, review=TRANSFER, client_agreed=True)
+    after = done(command, plan=with_goal(DEP, "g-ba", steps=given)).goal("g-ba").steps
+    assert [step.participant for step in after] == ["p-ther", None, None, "p-ther2"]
+
+
+def test_an_import_and_an_ehr_have_no_line_of_their_own() -> None:
+    """They speak for nobody by themselves."""
+    for command in (c.Accept(goal="g-ba", method="verbal"), c.Sign(review="rv-2")):
+        found = c.decide_command(DEP, command, c.Actor("batch-1", "import"), AS_OF)
+        assert isinstance(found, c.Refusal)
+        assert found.code == "no_line"

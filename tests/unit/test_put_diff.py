@@ -606,3 +606,46 @@ def test_a_refusal_shows_no_text_of_the_plan() -> None:
 def test_the_small_plan_is_edited_by_its_therapist() -> None:
     """The file that other tests change is put without a word."""
     assert taken(with_goal(small(), "g-short", text="x"), "staff-1", small()) == ["goals[g-short].text"]
+
+
+def test_nothing_new_is_put_into_a_plan_that_is_over() -> None:
+    """A completed plan takes no goal by file either."""
+    after = replace(IPR, goals=(*IPR.goals, goal("g-x", parent="g-ease", lifecycle="proposed")))
+    assert ("plan_is_over", "plan.status") in refused(after, "staff-19", IPR)
+
+
+def test_what_a_client_puts_in_is_a_proposal() -> None:
+    """An active goal of the client's own hand is none, also by file."""
+    new = goal("g-x", parent="g-mood", acceptance=(Acceptance(by="p-client", status="agree", method="portal"),))
+    assert refused(replace(DEP, goals=(*DEP.goals, new)), CLIENT) == {("not_a_proposal", "goals[15].lifecycle")}
+
+
+def test_a_rater_is_not_changed_by_another() -> None:
+    """A client's correction stays with the client's own readings."""
+    phq9 = DEP.measure("m-phq9")
+    readings = (replace(phq9.readings[0], rater="therapist"), *phq9.readings[1:])
+    after = replace(DEP, measures=(replace(phq9, readings=readings), *DEP.measures[1:]))
+    assert {code for code, _ in refused(after, CLIENT, because="correction")} == {"not_ones_own"}
+    mended = (replace(phq9.readings[0], value=Decimal(15)), *phq9.readings[1:])
+    own = replace(DEP, measures=(replace(phq9, readings=mended), *DEP.measures[1:]))
+    assert taken(own, CLIENT, because="correction")
+
+
+def test_the_order_of_notes_and_readings_is_nobody_s_own() -> None:
+    """What a client puts in between is theirs all the same; goals and steps are arranged by the therapist."""
+    phq9 = DEP.measure("m-phq9")
+    between = (phq9.readings[0], replace(READING, date=date(2026, 6, 8)), *phq9.readings[1:])
+    assert taken(replace(DEP, measures=(replace(phq9, readings=between), *DEP.measures[1:])), CLIENT)
+    note = replace(NOTE, author="p-client", visibility="shared")
+    assert taken(with_goal(DEP, "g-mood", progress=(note, *DEP.goal("g-mood").progress)), CLIENT)
+    assert {code for code, _ in refused(with_goal(DEP, "g-ba", steps=BA.steps[::-1]), CLIENT)} == {"not_allowed"}
+
+
+def test_a_consent_that_was_asked_for_is_answered() -> None:
+    """An open question on record becomes a consent or a refusal."""
+    asked = Consent(id="c-9", endpoint="ehr-main")
+    before = consents(C1, C2, asked)
+    assert taken(consents(C1, C2, NEW), before=before)
+    assert taken(consents(C1, C2, replace(asked, refused=AS_OF)), before=before)
+    other = consents(C1, C2, replace(NEW, endpoint="elsewhere"))
+    assert ("consent_is_final", "disclosure.consents[2]") in refused(other, before=before)

@@ -58,6 +58,8 @@ def _is_own(scene: Scene, each: Touch) -> bool:
     """Tell whether a change is to something of the actor's own: line, step, note, text, rating."""
     me = scene.me
     match each.action:
+        case _ if each.order:
+            return True
         case "answer_goal" | "sign":
             return me is not None and each.keys[1:2] == (me,)
         case "mark_step":
@@ -78,6 +80,8 @@ def _is_own(scene: Scene, each: Touch) -> bool:
 def _entries(plan: Plan, each: Touch) -> list[dict[str, Any]]:
     """Return the notes or findings that a change adds, changes or takes away, as trees."""
     change = each.change
+    if each.order:
+        return []
     if each.names in ("goals.progress", "goals.findings"):
         found = [side for side in (change.from_, change.to) if side is not None]
         lists = [side if isinstance(side, list) else [side] for side in found]

@@ -97,7 +97,7 @@ def _numbers(after: Plan, each: Touch) -> Iterator[Refusal]:
     """Yield a number on record that is changed or taken away; new ones come beside it."""
     added = each.change.from_ is None and (each.member or each.names in ("measures.baseline", *_NUMBERS[2:]))
     whole = each.names in _HOLDERS and each.change.to is None and bool(each.change.from_.get(_HOLDERS[each.names]))
-    if whole or (each.names.startswith(_NUMBERS) and not added and not each.change.field.endswith("[]")):
+    if whole or (each.names.startswith(_NUMBERS) and not added and not each.order):
         sentence = "A number on record is not changed or taken away but to correct it: say so as the reason."
         yield Refusal("number_on_record", file_path(after, each.change.field), sentence, each.keys[0])
 

@@ -78,6 +78,11 @@ class Touch:
     member: bool
     """Whether a whole member of a list is added or removed."""
 
+    @property
+    def order(self) -> bool:
+        """Tell whether only the order of a list changed; of other lists than goals and steps it says nothing."""
+        return self.change.field.endswith("[]")
+
 
 def touch(change: Change) -> Touch:
     """Return a change with the action that it is."""
@@ -86,7 +91,7 @@ def touch(change: Change) -> Touch:
     keys = tuple(hop.key for hop in hops if hop.key is not None)
     last = hops[-1].key if hops else None
     member = last not in (None, "")
-    if last == "":
+    if last == "" and names in ("goals", "goals.steps"):
         return Touch(change, names, keys, "arrange", False)
     if names == "goals" and member:
         return Touch(change, names, keys, ACTIONS["goals*"], True)
