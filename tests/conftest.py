@@ -52,12 +52,19 @@ def shared() -> Path:
     return folder
 
 
+WHOLE_RUNS = ("e2e", "leaks", "simulate")
+"""Folders whose tests play whole runs of the product: left out of `tests/run check`, which takes under a minute."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever is in tests/servers needs a real server, also where a test asks for it by name at run time."""
+    """Mark by folder: what needs a real server, also where a test asks for it by name at run time, and what is slow."""
     for item in items:
-        if item.path.is_relative_to(ROOT / "tests" / "servers"):
+        folder = item.path.relative_to(ROOT / "tests").parts[0] if item.path.is_relative_to(ROOT / "tests") else ""
+        if folder == "servers":
             item.add_marker(pytest.mark.servers)
+        if folder in WHOLE_RUNS:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True)
