@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
-from fhirgoals.cli import words
-from fhirgoals.cli.output import JsonOption, printed_json, say
+from fhirgoals.cli import show_goal, show_plan, words
+from fhirgoals.cli.output import JsonOption, clean, printed_json, wrapped
 from fhirgoals.cli.planfiles import read_plan
 from fhirgoals.cli.session import Session, day, session_of
-from fhirgoals.cli.tree import goal_title, plan_lines, status_words
+from fhirgoals.cli.show_goal import Told
+from fhirgoals.cli.show_json import client_tree, plain_tree, therapist_tree
+from fhirgoals.cli.show_plan import Section
+from fhirgoals.cli.show_words import NOT_FOR
+from fhirgoals.cli.sparkline import as_ascii, has_blocks
+from fhirgoals.cli.tree import goal_lines, goal_numbers, goal_title, title_lines
 from fhirgoals.domain.disclosure import Disclosed, disclose
+from fhirgoals.domain.instruments import standard
+from fhirgoals.domain.progress import progress
+from fhirgoals.domain.readers import View, client_words_first, proxy_view, view_as_client
 from fhirgoals.domain.records import Goal, Plan
+from fhirgoals.domain.smart import assess_all, other_wordings
+from fhirgoals.domain.smart_limits import standard as smart_rules
 from fhirgoals.errors import Refused
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.sync.connection import config_of
 
 THERAPIST, CLIENT = "therapist", "client"
+
+_COMPARED = 300
+"""Wordings are compared with those of other clients in a store of up to so many plans."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,7 @@ class Reader:
     portal_visible: bool = False
     send_proposed: bool = False
     sent_before: frozenset[str] = frozenset()
+    wordings: frozenset[str] = frozenset()
 
 
 def show(
@@ -41,20 +56,30 @@ def show(
         str, typer.Option("--as", metavar="READER", help="therapist, client, or the name of a connection.")
     ] = THERAPIST,
     on: Annotated[str | None, typer.Option(metavar="DATE", help="The day to show it for; default today.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Also what closed goals were made of, and every note.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show a plan's tree as one reader gets it.
 
-    For a connection it also says of each goal that stays here why it stays. A plan file needs no store.
+    The therapist sees everything that figures say; the client their own words first, and nothing that stays with the
+    practice. For a connection it also says of each goal that stays here why it stays. A plan file needs no store.
     """
     today = day(on)
     whole, who = _found(session_of(context), plan, reader)
-    if who.name in (THERAPIST, CLIENT):
-        seen = whole if who.name == THERAPIST else for_client(whole)
-        if as_json:
-            printed_json(_tree(seen, today) | {"as": who.name, "on": today.isoformat()})
+    if who.name == THERAPIST:
+        told = _told(whole, today, full)
+        smart = assess_all(whole, today, smart_rules(), standard(), who.wordings)
+        _printed(replace(told, smart=smart), who.name, as_json=as_json)
+        return
+    proxy = _proxy(whole, who.name)
+    if who.name == CLIENT or proxy is not None:
+        view = proxy or view_as_client(whole)
+        if view.plan is None:
+            _said_nothing(whole, view, who.name, today, as_json=as_json)
             return
-        _say_tree(seen, today)
+        wanted = ("legal_representative",) if proxy else ("client",)
+        me = frozenset(each.id for each in whole.participants if each.role in wanted)
+        _printed(replace(_told(view.plan, today, full), me=me), who.name, as_json=as_json)
         return
     shown = disclose(
         whole,
@@ -66,21 +91,22 @@ def show(
     )
     if as_json:
         kept: Tree = [{"id": goal, "why": why} for goal, why in shown.kept.items()]
-        tree: dict[str, Tree] = _tree(shown.plan, today) if shown.plan else {"id": whole.id, "goals": []}
+        tree: dict[str, Tree] = {"id": whole.id, "goals": []}
+        if shown.plan is not None:
+            tree = plain_tree(_told(shown.plan, today, full))
         printed_json(tree | {"as": who.name, "on": today.isoformat(), "kept": kept, "refused": shown.refused})
         return
-    _say_disclosed(whole, shown, who.name, today)
+    _say_disclosed(whole, shown, who.name, _told(shown.plan or whole, today, full))
 
 
-def for_client(plan: Plan) -> Plan:
-    """Return the plan without what a client does not see in it: a therapist's drafts and what was an error."""
-    hidden = {"draft", "entered_in_error"}
-    goals = tuple(
-        msgspec.structs.replace(goal, steps=tuple(step for step in goal.steps if step.status != "entered_in_error"))
-        for goal in plan.goals
-        if goal.lifecycle not in hidden
-    )
-    return msgspec.structs.replace(plan, goals=goals)
+def _told(plan: Plan, on: date, full: bool) -> Told:
+    return Told(plan, on, progress(plan, on), goal_numbers(plan), full=full, blocks=has_blocks())
+
+
+def _proxy(plan: Plan, name: str) -> View | None:
+    """Return what a legal representative reads, where the reader is one by their part in the plan."""
+    found = [each for each in plan.participants if each.id == name and each.role == "legal_representative"]
+    return proxy_view(plan, name) if found else None
 
 
 def _found(session: Session, name: str, reader: str) -> tuple[Plan, Reader]:
@@ -93,7 +119,10 @@ def _found(session: Session, name: str, reader: str) -> tuple[Plan, Reader]:
         stored = tx.plans.get(name)
         if stored is None:
             raise Refused(f"there is no plan of that id; the store has {', '.join(tx.plans.ids()) or 'none'}")
-        if reader in (THERAPIST, CLIENT):
+        if reader == THERAPIST:
+            others = tx.plans.list() if len(tx.plans.ids()) <= _COMPARED else ()
+            return stored.plan, Reader(reader, wordings=other_wordings(stored.plan, [each.plan for each in others]))
+        if reader == CLIENT or _proxy(stored.plan, reader) is not None:
             return stored.plan, Reader(reader)
         connection = tx.connections.get(reader)
         if connection is None:
@@ -106,32 +135,70 @@ def _found(session: Session, name: str, reader: str) -> tuple[Plan, Reader]:
         return stored.plan, Reader(reader, config.portal_visible, config.send_proposed, sent)
 
 
-def _say_tree(plan: Plan, on: date) -> None:
-    for line in plan_lines(plan, on):
-        typer.echo(line)
-    if any(goal.steps for goal in plan.goals):
-        say()
-        say(words.STEP_LEGEND)
+def _printed(told: Told, reader: str, *, as_json: bool) -> None:
+    """Print the plan for the therapist, the client or a representative."""
+    therapist = reader == THERAPIST
+    if as_json:
+        tree = therapist_tree(told) if therapist else client_tree(told)
+        printed_json(tree | {"as": reader, "on": told.on.isoformat()})
+        return
+    above, below = show_plan.for_therapist(told) if therapist else show_plan.for_client(told)
+    lines = list(title_lines(told.plan, *show_plan.facts(told.plan)))
+    if therapist:
+        lines += [line for text in show_plan.people(told.plan) for line in wrapped(text, "  ", "    ")]
+    lines += _sections(above)
+    title = goal_title if therapist else _own_title
+    about = partial(show_goal.for_therapist if therapist else show_goal.for_client, told)
+    lines += goal_lines(told.plan, title, about)
+    lines += _sections(below)
+    _say(told, lines)
 
 
-def _say_disclosed(whole: Plan, shown: Disclosed, name: str, on: date) -> None:
+def _own_title(goal: Goal) -> str:
+    return clean(client_words_first(goal).first) or "A goal without text"
+
+
+def _sections(sections: Sequence[Section]) -> list[str]:
+    lines: list[str] = []
+    for heading, texts in sections:
+        if texts:
+            lines += ["", heading, *(line for text in texts for line in wrapped(text, "  ", "      "))]
+    return lines
+
+
+def _say(told: Told, lines: Sequence[str]) -> None:
+    """Print lines, with the legend of the marks where one of them is used."""
+    marks = [mark for mark in set(words.STEP_MARK.values()) if any(line.lstrip().startswith(mark) for line in lines)]
+    every = [*lines, "", words.STEP_LEGEND] if marks else list(lines)
+    for line in every:
+        typer.echo(line if told.blocks else as_ascii(line))
+
+
+def _said_nothing(plan: Plan, view: View, name: str, on: date, *, as_json: bool) -> None:
+    if as_json:
+        printed_json({"id": plan.id, "goals": [], "as": name, "on": on.isoformat(), "refused": view.why})
+        return
+    who = "The client" if name == CLIENT else "This reader"
+    typer.echo(f"{who} gets nothing of this plan: {words.of_code(NOT_FOR, view.why)}.")
+
+
+def _say_disclosed(whole: Plan, shown: Disclosed, name: str, told: Told) -> None:
+    lines: list[str] = []
     if shown.plan is None:
         reason = words.of_code(words.KEPT, shown.refused, "no goal of it may go")
-        say(f"{name} gets nothing of this plan: {reason}.")
+        lines += wrapped(f"{name} gets nothing of this plan: {reason}.")
     else:
-        say(f"What {name} gets on {words.on_day(on)}:")
-        say()
-        _say_tree(shown.plan, on)
+        lines += [f"What {name} gets on {words.on_day(told.on)}:", "", *title_lines(shown.plan)]
+        lines += goal_lines(shown.plan, goal_title, partial(show_goal.for_connection, told))
     if shown.kept and shown.refused is None:
-        say()
-        say(f"What stays here ({words.count(len(shown.kept), 'goal')}):")
+        lines += ["", f"What stays here ({words.count(len(shown.kept), 'goal')}):"]
         goals = {goal.id: goal for goal in whole.goals}
         for goal_id, why in shown.kept.items():
-            say(f"{goal_title(goals[goal_id])}: {words.of_code(words.KEPT, why)}", indent="  ", hanging="    ")
+            lines += wrapped(f"{goal_title(goals[goal_id])}: {words.of_code(words.KEPT, why)}", "  ", "    ")
     notes, things = _left_of_goals(whole, shown)
     if shown.plan is not None and (notes or things):
-        say()
-        say("Of the goals that go, these stay here: " + ", ".join([*notes, *things]) + ".")
+        lines += ["", *wrapped("Of the goals that go, these stay here: " + ", ".join([*notes, *things]) + ".")]
+    _say(told, lines)
 
 
 def _left_of_goals(whole: Plan, shown: Disclosed) -> tuple[list[str], list[str]]:
@@ -149,20 +216,3 @@ def _left_of_goals(whole: Plan, shown: Disclosed) -> tuple[list[str], list[str]]
     notes += left("finding", "findings", "findings") + left("barrier", "barriers", "barriers")
     silent = sum(goal.client_words is not None and sent.client_words is None for goal, sent in pairs)
     return notes, [f"the client's own words on {words.count(silent, 'goal')}"] if silent else []
-
-
-def _tree(plan: Plan, on: date) -> dict[str, Tree]:
-    def one(goal: Goal) -> dict[str, Tree]:
-        steps: list[Tree] = [
-            {"id": step.id, "text": step.text, "status": step.status if isinstance(step.status, str) else None}
-            for step in sorted(goal.steps, key=lambda step: step.n)
-        ]
-        return {
-            "id": goal.id,
-            "parent": goal.parent,
-            "text": goal.text,
-            "status": status_words(goal, on),
-            "steps": steps,
-        }
-
-    return {"id": plan.id, "title": plan.title, "goals": [one(goal) for goal in plan.goals]}

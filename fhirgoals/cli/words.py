@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from fhirgoals.cli.output import clean
 from fhirgoals.domain.records import Foreign, OptionalDate
 from fhirgoals.domain.units import Unit
 
@@ -231,6 +232,18 @@ def on_day(value: OptionalDate) -> str:
             return "a date as the EHR wrote it"
         case date():
             return f"{value.day} {value:%b %Y}"
+
+
+def often(frequency: str) -> str:
+    """Return a frequency as people say it: `5/wk` is `5 times a week`."""
+    flat = " ".join(frequency.split())
+    number, _, unit = flat.partition("/")
+    if number.isdigit() and unit in _PER:
+        return f"{'once' if number == '1' else number + ' times'} {_PER[unit]}"
+    return clean(flat)
+
+
+_PER: Mapping[str, str] = {"wk": "a week", "d": "a day", "mo": "a month"}
 
 
 def age(since: datetime, now: datetime) -> str:

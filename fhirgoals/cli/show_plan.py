@@ -1,0 +1,203 @@
+"""What is said of a plan around its tree: what to look at, next steps, scores, reviews, ending, sharing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fhirgoals.cli import show_words as say
+from fhirgoals.cli import words
+from fhirgoals.cli.output import clean
+from fhirgoals.cli.show_goal import Told
+from fhirgoals.cli.sparkline import sparkline
+from fhirgoals.domain.alerts import Alert
+from fhirgoals.domain.instruments import standard
+from fhirgoals.domain.readings import baseline, series
+from fhirgoals.domain.records import Plan
+from fhirgoals.domain.reviews import held_reviews
+
+Section = tuple[str, list[str]]
+"""A heading with its lines; one without lines is not shown."""
+
+
+def facts(plan: Plan) -> list[str]:
+    """Return what stands beside a plan's status: how often people meet."""
+    return [clean(plan.session_frequency)] if plan.session_frequency else []
+
+
+def people(plan: Plan) -> Iterator[str]:
+    """Yield who the plan is for, who is part of it, what it is about and what the client brings."""
+    subject = plan.client or plan.therapist
+    if subject is not None:
+        others = [say.person(plan, each.id) for each in plan.participants if each.ref != subject.id]
+        yield clean(subject.display) + (", with " + ", ".join(others) if others else "")
+    for problem in plan.problems:
+        name = clean(problem.code.display or problem.code.code)
+        own = f": “{clean(problem.client_words)}”" if problem.client_words else ""
+        yield f"For {name}{own}" + (" (resolved)" if problem.status == "resolved" else "")
+    if plan.client is not None and plan.client.minor_self_consented:
+        yield "A minor who consented alone: parents and portals are shown nothing of this plan"
+    if plan.strengths:
+        yield "Strengths: " + ", ".join(clean(each) for each in plan.strengths)
+
+
+def for_therapist(told: Told) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
+    """Return what a therapist reads above the goals, and below them."""
+    above = (("Look at this", list(_to_look_at(told))), ("Next steps", list(_next(told, own=False))))
+    below = (
+        ("Scores", list(_scores(told))),
+        ("Goal attainment", list(_attainment(told))),
+        ("Steps done", list(_adherence(told))),
+        ("Before the treatment ends", list(_criteria(told))),
+        ("Reviews", list(_reviews(told))),
+        ("Shared with", list(_sharing(told))),
+    )
+    return above, below
+
+
+def for_client(told: Told) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
+    """Return what a client reads above the goals, and below them."""
+    above = (("Your next steps", list(_next(told, own=True))),)
+    below = (("Reviews", list(_reviews_of_client(told))),)
+    return above, below
+
+
+def _to_look_at(told: Told) -> Iterator[str]:
+    yield from _alerts(told)
+    clock = told.figures.reviews
+    if clock.overdue and clock.next_due is not None:
+        yield f"The review is overdue by {say.days((told.on - clock.next_due).days)}"
+    if clock.discharge_overdue_days:
+        yield f"The discharge review is overdue by {say.days(clock.discharge_overdue_days)}"
+    for each in clock.unsigned:
+        review = next(one for one in told.plan.reviews if one.id == each.review)
+        yield f"The review of {words.on_day(review.date)} is not signed by: {say.role_of(told.plan, each.by)}"
+    for gap in told.figures.gas_rater_gaps:
+        levels = ", ".join(f"{say.RATER[rater]} {say.level(level)}" for rater, level in gap.levels)
+        yield f"Ratings far apart on {told.ref(gap.goal)}: {levels}"
+    waiting = [goal for goal in told.plan.goals if goal.review == "unreviewed"]
+    if waiting:
+        yield f"{words.count(len(waiting), 'goal')} from an EHR that no therapist has seen"
+    if told.plan.refusal is not None:
+        refusal = told.plan.refusal
+        who = say.role_of(told.plan, refusal.by).capitalize()
+        yield f"{who} did not agree to the plan ({words.on_day(refusal.date)}): {clean(refusal.reason)}"
+
+
+def _alerts(told: Told) -> Iterator[str]:
+    """Yield the last alert of each measure and kind, and how many came before it."""
+    found: dict[tuple[str, str], list[Alert]] = {}
+    for alert in told.figures.alerts:
+        found.setdefault((alert.measure, alert.kind), []).append(alert)
+    for of_one in found.values():
+        measure = told.plan.measure(of_one[-1].measure)
+        before = f" ({words.count(len(of_one) - 1, 'time')} before)" if len(of_one) > 1 else ""
+        yield say.alert_words(of_one[-1], measure) + before
+
+
+def _next(told: Told, *, own: bool) -> Iterator[str]:
+    for goal_id, number in told.numbers.items():
+        coming = told.figures.next_steps.get(goal_id)
+        step = next((each for each in told.plan.goal(goal_id).steps if each.id == coming), None)
+        if step is None or (own and step.owner != "client"):
+            continue
+        facts_ = [] if own or step.owner == "client" else [words.of_code({}, step.owner)]
+        facts_ += [words.often(step.frequency)] if step.frequency else []
+        facts_ += [f"due {words.on_day(step.scheduled)}"] if step.scheduled is not None else []
+        yield f"{number}  {clean(step.text or 'A step without text')}" + (f" ({', '.join(facts_)})" if facts_ else "")
+
+
+def _scores(told: Told) -> Iterator[str]:
+    by_id = {each.measure: each for each in told.figures.measures}
+    catalogue = standard()
+    for measure in told.plan.measures:
+        found = by_id.get(measure.id)
+        if found is None or catalogue.instrument(measure) is None:
+            continue
+        readings = series(measure, told.on)
+        bars = sparkline(say.values_of(measure, readings, baseline(measure, told.on)), blocks=told.blocks)
+        way = f"{say.number(found.first)} → " if found.first is not None else ""
+        said = [f"{way}{say.with_unit(found.latest, measure)} on {words.on_day(found.latest_on)}"]
+        said += [say.RELIABLE[found.reliable_change]] if found.reliable_change is not None else []
+        fall = found.percent_reduction
+        if fall is not None:
+            said.append(f"{say.percent(abs(fall))} {'lower' if fall >= 0 else 'higher'} than at the start")
+        said += ["a treatment response"] if found.response else []
+        said += ["in remission"] if found.remission else []
+        outside = found.below_cutoff if found.below_cutoff is not None else found.above_cutoff
+        if outside is not None:
+            said.append("outside the clinical range" if outside else "in the clinical range")
+        yield f"{say.measure_name(measure)} {bars} ".replace("  ", " ") + ", ".join(said)
+
+
+def _attainment(told: Told) -> Iterator[str]:
+    for score in told.figures.gas:
+        said = f"{say.RATER[score.rater].capitalize()}: T-score {say.number(score.latest)}"
+        if score.baseline is not None and score.change is not None:
+            change = f"{score.change:+f} since" if score.change else "as at"
+            said += f", {change} the start ({say.number(score.baseline)})"
+        yield f"{said}; {len(score.goals)} of {words.count(score.scaled, 'goal')} with a scale rated; 50 = as hoped"
+
+
+def _adherence(told: Told) -> Iterator[str]:
+    done = told.figures.steps_done
+    said = [f"{owner.replace('_', ' ')} {each.done} of {each.total}" for owner, each in done.items()]
+    if said:
+        yield ", ".join(said)
+
+
+def _criteria(told: Told) -> Iterator[str]:
+    plan = told.plan
+    for verdict in told.figures.discharge_criteria:
+        text = clean(plan.discharge_criteria[verdict.at].text)
+        match verdict.verdict:
+            case "met":
+                yield f"[x] {text} (shown on {words.on_day(verdict.met_on)})"
+            case "not_shown":
+                yield f"[ ] {text} (not shown yet)"
+            case "person":
+                yield f"[?] {text} (for you to judge)"
+    if plan.discharge is not None:
+        end = plan.discharge
+        yield f"Ended on {words.on_day(end.date)} ({end.kind}): {words.of_code(say.OUTCOME, end.outcome)}"
+
+
+def _reviews(told: Told) -> Iterator[str]:
+    clock = told.figures.reviews
+    if clock.next_due is not None:
+        yield f"Next: {words.on_day(clock.next_due)} ({say.due(clock.next_due, told.on)})"
+    if clock.discharge_review_by is not None:
+        yield f"Discharge review by {words.on_day(clock.discharge_review_by)}, when the plan ends"
+    late = {each.review: each.days for each in clock.late}
+    held = held_reviews(told.plan, told.on)
+    for review in held if told.full else held[-1:]:
+        said = f"{words.on_day(review.date)}: {words.of_code(say.REVIEW_KIND, review.kind)}"
+        said += f", outcome: {words.of_code(say.REVIEW_OUTCOME, review.outcome)}"
+        yield said + (f", {say.days(late[review.id])} late" if review.id in late else "")
+    missed = [each for each in clock.late if not told.full and each.review not in {one.id for one in held[-1:]}]
+    if missed:
+        yield f"{words.count(len(missed), 'earlier review')} held late"
+
+
+def _reviews_of_client(told: Told) -> Iterator[str]:
+    clock = told.figures.reviews
+    if clock.next_due is not None:
+        yield f"Your next review: {words.on_day(clock.next_due)} ({say.due(clock.next_due, told.on)})"
+    for each in clock.unsigned:
+        if each.by in told.me:
+            review = next(one for one in told.plan.reviews if one.id == each.review)
+            yield f"The review of {words.on_day(review.date)} waits for your signature."
+
+
+def _sharing(told: Told) -> Iterator[str]:
+    for each in told.plan.disclosure.consents:
+        if each.refused is not None:
+            yield f"{each.endpoint}: refused on {words.on_day(each.refused)}"
+        elif each.expires is not None and each.expires <= told.on:
+            yield f"{each.endpoint}: ended on {words.on_day(each.expires)}"
+        elif each.granted is not None and each.granted > told.on:
+            yield f"{each.endpoint}: from {words.on_day(each.granted)}"
+        else:
+            yield f"{each.endpoint}: " + (f"until {words.on_day(each.expires)}" if each.expires else "without an end")
+    kept = len({each.target for each in told.plan.disclosure.withheld})
+    if kept:
+        yield f"The client keeps {words.count(kept, 'goal or problem', 'goals or problems')} back"
