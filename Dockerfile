@@ -8,6 +8,7 @@ COPY pyproject.toml README.md ./
 COPY fhirgoals fhirgoals
 COPY examples examples
 COPY config/codes config/codes
+COPY config/smart.toml config/smart.toml
 RUN /opt/fhirgoals/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim
