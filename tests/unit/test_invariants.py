@@ -260,6 +260,10 @@ BROKEN: dict[str, tuple[Callable[[], Plan], tuple[str, int, str, str, str]]] = {
         ),
         ("target_twice", 0, "error", "goals[1].targets[1]", "g-short"),
     ),
+    "two answers of one person": (
+        lambda: short(acceptance=(small().goals[1].acceptance[0], Acceptance(by="p-client", status="pending"))),
+        ("answer_twice", 0, "error", "goals[1].acceptance[1]", "g-short"),
+    ),
     "an id with a name in it": (lambda: plus(goal("Marisol Everhart")), ("id_form", 0, "error", "goals[2].id", "")),
     "a goal without text": (lambda: short(text=" "), ("goal_without_text", 0, "error", "goals[1].text", "g-short")),
     "a goal without horizon": (

@@ -295,6 +295,9 @@ def test_an_answer_by_portal_is_changed_by_its_person_alone() -> None:
         "not_ones_own"
     }
     assert taken(lined("g-ba", by="p-client", status="agree", date=line.date, method="portal", priority="low"), CLIENT)
+    again = {"by": "p-client", "status": "agree", "method": "verbal"}
+    assert {code for code, _ in refused(lined("g-ba", **again, date=line.date))} == {"not_ones_own"}
+    assert taken(lined("g-ba", **again, date=AS_OF))
 
 
 def test_another_s_victory_is_not_changed_by_a_client() -> None:
@@ -439,6 +442,25 @@ def test_a_consent_on_record_is_only_ended(after: Plan, code: str | None) -> Non
         assert taken(after)
     else:
         assert code in {each for each, _ in refused(after)}
+
+
+@pytest.mark.parametrize(
+    ("after", "wanted"),
+    [
+        (replace(DEP, goals=(*DEP.goals, DEP.goals[3])), ("id_twice", "goals[15].id")),
+        (
+            replace(DEP, goals=(*DEP.goals, goal("g x", parent="g-mood", lifecycle="draft"))),
+            ("id_form", "goals[15].id"),
+        ),
+        (replace(DEP, reviews=(*DEP.reviews, DEP.reviews[0])), ("id_twice", "reviews[2].id")),
+        (with_goal(DEP, "g-ba", acceptance=BA.acceptance * 2), ("answer_twice", "goals[6].acceptance[2]")),
+    ],
+)
+def test_what_can_not_be_told_apart_is_refused_before_all_else(after: Plan, wanted: tuple[str, str]) -> None:
+    """With an id twice nobody can say what changed, so nothing else is told."""
+    found = refused(after)
+    assert wanted in found
+    assert {code for code, _ in found} == {wanted[0]}
 
 
 def test_an_import_states_goals_in_any_state() -> None:

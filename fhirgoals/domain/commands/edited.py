@@ -16,9 +16,10 @@ from fhirgoals.domain.commands.moves import moves
 from fhirgoals.domain.commands.outcome import Refusal
 from fhirgoals.domain.commands.scene import Scene
 from fhirgoals.domain.commands.touching import Touch, touch
+from fhirgoals.domain.invariants.identity import ids
 from fhirgoals.domain.lifecycle import FIRST_STATES, in_words, signature_state
 from fhirgoals.domain.places import file_path
-from fhirgoals.domain.records import Plan, Review, Step
+from fhirgoals.domain.records import Acceptance, Plan, Review, Step
 
 _STAFF = frozenset({"therapist", "supervisor", "prescriber"})
 _CLIENT_SIDE = frozenset({"client", "legal_representative"})
@@ -28,6 +29,8 @@ AS_STATED: frozenset[RevisionReason] = frozenset({"initial", "import"})
 
 def judged(scene: Scene, after: Plan, because: RevisionReason) -> tuple[Refusal, ...]:
     """Return everything that the actor may not change, or that may not change so, by its path in the edited file."""
+    if twice := _not_told_apart(scene.plan, after):
+        return twice
     touches = tuple(touch(change) for change in changes(scene.plan, after))
     found = [
         *(refused for each in touches for refused in _who(scene, after, each)),
@@ -35,6 +38,13 @@ def judged(scene: Scene, after: Plan, because: RevisionReason) -> tuple[Refusal,
         *moves(scene, after, touches, because),
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _not_told_apart(before: Plan, after: Plan) -> tuple[Refusal, ...]:
+    """Return ids that are none or stand twice: then nobody can say what changed, and nothing else is judged."""
+    known = {(each.code, each.at) for each in ids(before)}
+    found = [each for each in ids(after) if each.severity == "error" and (each.code, each.at) not in known]
+    return tuple(Refusal(each.code, each.path, each.sentence, each.at) for each in found)
 
 
 def _who(scene: Scene, after: Plan, each: Touch) -> Iterator[Refusal]:
@@ -138,8 +148,16 @@ def _recorded_answer(scene: Scene, after: Plan, each: Touch) -> bool:
     person = next((one for one in scene.plan.participants if one.id == each.keys[1]), None)
     if person is not None and person.role == "clinical_supervisor":
         return False
-    lines = [line for goal in after.goals if goal.id == each.keys[0] for line in goal.acceptance]
-    return any(line.by == each.keys[1] and line.method != "portal" for line in lines)
+    was, now = (_line(plan, each.keys[0], each.keys[1]) for plan in (scene.plan, after))
+    if now is None or now.method == "portal":
+        return False
+    # What a person answered by portal is not given another form afterwards; another answer has its own day.
+    return was is None or was.method != "portal" or was.date != now.date
+
+
+def _line(plan: Plan, goal_id: str, by: str) -> Acceptance | None:
+    lines = (line for goal in plan.goals if goal.id == goal_id for line in goal.acceptance)
+    return next((line for line in lines if line.by == by), None)
 
 
 def _recorded_signature(scene: Scene, each: Touch) -> bool:
@@ -157,8 +175,10 @@ def _new(scene: Scene, after: Plan, each: Touch, because: RevisionReason) -> Ite
     if each.names == "goals":
         if scene.forbids("propose_goal", path) is not None:
             return  # told already
-        goal = after.goal(each.keys[0])
+        goal = next((one for one in after.goals if one.id == each.change.to["id"]), None)
         over = scene.plan_is_over()
+        if goal is None:
+            return
         if over is not None:
             yield over
         elif goal.lifecycle not in FIRST_STATES:
@@ -172,7 +192,7 @@ def _new(scene: Scene, after: Plan, each: Touch, because: RevisionReason) -> Ite
             sentence = "By portal a person answers alone; what was said or signed can be recorded."
             yield Refusal("not_ones_own", f"{path}.acceptance", sentence, goal.id)
     elif each.names == "reviews":
-        review = next(one for one in after.reviews if one.id == each.keys[0])
+        review = next(one for one in after.reviews if one.id == each.change.to["id"])
         yield from _foreign_signatures(scene, review, path)
 
 

@@ -41,6 +41,12 @@ def ids(plan: Plan) -> Iterator[Finding]:
                     "Two targets of this goal share a measure and need an id each.",
                 )
             keys.add(target.key)
+        people: set[str] = set()
+        for index, line in enumerate(goal.acceptance):
+            if line.by in people:
+                sentence = "Each person has one answer to a goal; this one stands twice."
+                yield of_goal(goal, "answer_twice", 0, f"goals[{place}].acceptance[{index}]", sentence)
+            people.add(line.by)
 
 
 _RELATIONS = {"parent": 2, "predecessors": 3, "replaced_by": 3}
