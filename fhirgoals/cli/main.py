@@ -69,6 +69,19 @@ COMMANDS: tuple[Command, ...] = (
         "Show a plan's tree as one reader gets it.",
         "fhirgoals show examples/01-depression.yaml --as ehr-main --on 2026-11-06",
     ),
+    Command("goal", "fhirgoals.cli.goals", "app", "A goal's way: propose, agree, begin, pause, close, victories."),
+    Command("reading", "fhirgoals.cli.readings", "app", "Values of measures: add."),
+    Command(
+        "rate",
+        "fhirgoals.cli.readings",
+        "rate",
+        "Rate a goal on its attainment scale.",
+        "fhirgoals rate g-social --level 1 --rater client --by client-101",
+    ),
+    Command("review", "fhirgoals.cli.reviews", "app", "Reviews of a plan: list, add, sign, refuse."),
+    Command("plan", "fhirgoals.cli.caseload", "app", "A plan as a whole: agree, activate, hand over, discharge."),
+    Command("consent", "fhirgoals.cli.consents", "app", "What a connection may see: list, grant, refuse, revoke."),
+    Command("withhold", "fhirgoals.cli.consents", "withhold_app", "What the client keeps back: add, end."),
     Command(
         "map",
         "fhirgoals.cli.mapping",
@@ -115,7 +128,7 @@ _ABOUT = """Keep a therapy practice's goals and the Goals and CarePlans of its E
 Exit code 0: done. 1: done, and something new waits for a person. 2: failed or refused, nothing half done.
 """
 
-_GROUPS = frozenset(command.name for command in COMMANDS if command.attribute == "app")
+_GROUPS = frozenset(command.name for command in COMMANDS if command.attribute.endswith("app"))
 
 _VALUE_OPTIONS = ("--store", "--config")
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from fhirgoals.cli.session import Session
+from fhirgoals.domain.commands import Refusal
 from fhirgoals.domain.invariants import Finding
+from fhirgoals.domain.places import line_of
 from fhirgoals.domain.plan_yaml import MAX_BYTES
 from fhirgoals.domain.planfile import dump_plan, load_plan, load_plan_json
 from fhirgoals.domain.records import Plan
-from fhirgoals.errors import BadPlan, InputError
+from fhirgoals.errors import BadPlan, InputError, Refused
 
 _REVISION = re.compile(rb"\A(?:#[^\n]*\n){0,3}?# store revision (\d{1,9})\b")
 
@@ -24,6 +27,15 @@ def read_plan(path: Path) -> tuple[Plan, int | None]:
     plan = load_plan_json(raw, name=str(path)) if as_json else load_plan(raw, name=str(path))
     revision = _REVISION.match(raw)
     return plan, int(revision[1]) if revision else None
+
+
+def stored_plan(session: Session, plan_id: str) -> Plan:
+    """Return a plan of the store; raises `Refused` with the ids that are there."""
+    with session.open() as store, store.read() as tx:
+        stored = tx.plans.get(plan_id)
+        if stored is None:
+            raise Refused(f"there is no plan of that id; the store has {', '.join(tx.plans.ids()[:20]) or 'none'}")
+        return stored.plan
 
 
 def read_bytes(path: Path, at_most: int) -> bytes:
@@ -49,6 +61,21 @@ def refusal(name: str, findings: tuple[Finding, ...], what_to_do: str = "mend it
     """Return the error for a plan that breaks rules: one line each, by path, never by value."""
     lines = [f"{name}: this plan breaks {len(findings)} of the rules; nothing was written; {what_to_do}"]
     return BadPlan("\n".join([*lines, *(f"  {line(finding)}" for finding in findings)]))
+
+
+def not_allowed(path: Path, answers: tuple[Refusal, ...]) -> BadPlan:
+    """Return the error for an edited file whose changes are not all allowed: one line each, by the file's own line."""
+    text = read_bytes(path, MAX_BYTES + 1).decode("utf-8", "replace")
+    told = []
+    for each in answers:
+        found = line_of(text, each.path) if each.path else None
+        place = f"line {found}, {each.path}" if found is not None else each.path or "plan"
+        at = f" ({each.at})" if each.at else ""
+        told.append(f"  {place}{at}: {each.sentence}")
+    unknown = any(each.code == "endpoint_unknown" for each in answers)
+    hint = "add the connection first (`fhirgoals ehr add`), or mend its name" if unknown else "mend it and try again"
+    what = f"{len(told)} of its changes {'is' if len(told) == 1 else 'are'} not allowed"
+    return BadPlan("\n".join([f"{path}: {what}; nothing was written; {hint}", *told]))
 
 
 def line(finding: Finding) -> str:

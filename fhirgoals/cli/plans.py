@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, cast, get_args
 
 import msgspec
 import typer
 
+from fhirgoals.cli.editing import released, save
 from fhirgoals.cli.output import JsonOption, note, printed_json, say
-from fhirgoals.cli.planfiles import line, read_plan, refusal, with_revision
+from fhirgoals.cli.planfiles import line, not_allowed, read_plan, refusal, with_revision
 from fhirgoals.cli.session import actor, now, session_of
 from fhirgoals.cli.words import count
 from fhirgoals.domain.codes import RevisionReason
-from fhirgoals.domain.invariants import check, check_change, errors
+from fhirgoals.domain.commands import Accepted, Actor
+from fhirgoals.domain.invariants import Finding, check, errors
 from fhirgoals.domain.planfile import dump_plan_json
+from fhirgoals.domain.put_diff import put_diff
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Unit, touched
 from fhirgoals.errors import InputError, Outdated, Refused
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store import Tx
 from fhirgoals.store.connections import Connection
-from fhirgoals.sync.connection import config_of
 
 REASONS: tuple[str, ...] = get_args(RevisionReason)
 
@@ -60,6 +62,7 @@ def put(
 ) -> None:
     """Take plans in: a new one, or the new state of one that is there. All of the files, or none.
 
+    Of a plan that is there each difference is judged as what it is: who may do it, and which move is allowed.
     A file that `get` wrote names its revision, and is refused where the store has moved on since. A file that names
     none is refused only where it would undo what an EHR changed. Warnings are shown and don't refuse.
     """
@@ -116,20 +119,17 @@ def _one(
 ) -> Put:
     """Save one plan inside the transaction; raises where it may not be saved, and then none is."""
     stored = tx.plans.get(plan.id)
-    before = stored.plan if stored else None
-    found = (*check(plan, frozenset(one.name for one in connections)), *(check_change(before, plan) if before else ()))
-    if wrong := errors(found):
-        unknown = any(finding.invariant == 24 for finding in wrong)
-        hint = "add the connection first (`fhirgoals ehr add`), or mend its name" if unknown else "mend it, try again"
-        raise refusal(str(path), wrong, hint)
+    names = frozenset(one.name for one in connections)
+    found = check(plan, names)
     warnings = tuple(line(finding) for finding in found if finding.severity != "error")
+    waits = released(connections, at)
     if stored is None:
+        if wrong := errors(found):
+            raise refusal(str(path), wrong, _hint(wrong))
         if expect not in (None, 0):
             raise Outdated(f"{path}: plan {plan.id} is not in the store; leave the revision out to put it as a new one")
         changed = touched(None, plan)
-        rev = tx.plans.save(
-            plan, expect=None, by=by, reason=reason, at=at, touched=changed, not_before=_released(connections, at)
-        )
+        rev = tx.plans.save(plan, expect=None, by=by, reason=reason, at=at, touched=changed, not_before=waits)
         return Put(plan, rev, True, len(changed), False, warnings)
     if expect is not None and expect != stored.rev:
         raise Outdated(
@@ -141,10 +141,18 @@ def _one(
     changed = touched(stored.plan, plan)
     if expect is None:
         _refuse_undoing(tx, path, plan.id, set(changed))
-    rev = tx.plans.save(
-        plan, expect=stored.rev, by=by, reason=reason, at=at, touched=changed, not_before=_released(connections, at)
-    )
-    return Put(plan, rev, False, len(changed), False, warnings)
+    because = cast(RevisionReason, reason)
+    answer = put_diff(stored.plan, plan, Actor(by), at.date(), because, rev=stored.rev, connections=names)
+    if not isinstance(answer, Accepted):
+        raise not_allowed(path, answer)
+    rev = save(tx, answer, stored.rev, by, at, connections)
+    return Put(answer.plan, rev, False, len(answer.touched), False, warnings)
+
+
+def _hint(wrong: tuple[Finding, ...]) -> str:
+    if any(finding.invariant == 24 for finding in wrong):
+        return "add the connection first (`fhirgoals ehr add`), or mend its name"
+    return "mend it, try again"
 
 
 def _refuse_undoing(tx: Tx, path: Path, plan_id: str, changed: set[Unit]) -> None:
@@ -156,16 +164,6 @@ def _refuse_undoing(tx: Tx, path: Path, plan_id: str, changed: set[Unit]) -> Non
             f"{path}: would undo {count(len(theirs), 'change')} that came from an EHR; nothing was written:"
             f" `fhirgoals get {plan_id}` and change that, or name the revision with --expect"
         )
-
-
-def _released(connections: tuple[Connection, ...], at: datetime) -> dict[str, datetime]:
-    """Return when this edit may go to each connection that waits (design 5.9)."""
-    found: dict[str, datetime] = {}
-    for connection in connections:
-        config = config_of(connection.config)
-        if config.release == "quiet_minutes":
-            found[connection.name] = at + timedelta(minutes=config.quiet_minutes)
-    return found
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

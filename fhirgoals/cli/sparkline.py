@@ -13,7 +13,7 @@ MOST = 12
 
 _PLAIN = str.maketrans(
     {
-        "\N{RIGHTWARDS ARROW}": ">",
+        "\N{RIGHTWARDS ARROW}": "->",
         "\N{LEFT DOUBLE QUOTATION MARK}": '"',
         "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
         "\N{RIGHT SINGLE QUOTATION MARK}": "'",

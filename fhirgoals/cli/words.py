@@ -184,6 +184,17 @@ ROLE: Mapping[str, str] = {
     "therapist_subject": "therapist",
 }
 
+LABEL: Mapping[str, str] = {
+    "MH": "mental health",
+    "PSY": "psychiatry",
+    "SUD": "substance use",
+    "ETHUD": "alcohol use",
+    "OPIOIDUD": "opioid use",
+    "ADOL": "adolescence",
+    "VIO": "violence",
+    "SPI": "specially protected",
+}
+
 STATE_WORD: Mapping[str, str] = {"observe": "observing", "armed": "armed", "paused": "paused"}
 
 STATE: Mapping[str, str] = {

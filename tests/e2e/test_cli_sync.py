@@ -162,7 +162,7 @@ def test_a_stale_preview_is_refused_item_by_item(desk: Desk) -> None:
     edited = desk.folder / "edited.yaml"
     text = (EXAMPLES / "02-ocd-exposure.yaml").read_text()
     edited.write_text(text.replace("Reduce washing to 30 minutes", "Reduce washing to 25 minutes"))
-    desk.ok("put", str(edited), *BY, "--reason", "correction")
+    desk.ok("put", str(edited), "--by", "staff-11", "--reason", "correction")
     code, out, err = desk.run("apply", str(file))
     assert code == 2
     assert out == ""
@@ -218,7 +218,7 @@ def test_an_edit_here_is_sent_and_shown(desk: Desk) -> None:
     desk.json("sync", "ehr-main")
     file = desk.folder / "plan.yaml"
     file.write_text(desk.ok("get", "plan-ocd-01").replace("30 minutes a day or less", "25 minutes a day or less"))
-    desk.ok("put", str(file), *BY, "--reason", "progress")
+    desk.ok("put", str(file), "--by", "staff-11", "--reason", "progress")
     found = desk.json("preview", "ehr-main")["operations"]
     assert found == [{"operation": "update", "resource": "Goal", "id": "g-wash", "units": ["text"]}]
     assert desk.json("sync", "ehr-main")["pushed"] == 1

@@ -107,7 +107,7 @@ def test_a_vanished_goal_is_refused(url: str, tmp_path: Path, capsys: pytest.Cap
     assert put(url, str(PLANS[3])) == 0
     file = tmp_path / "plan.yaml"
     file.write_text(dump_plan(msgspec.structs.replace(plan, goals=plan.goals[:-1])))
-    assert put(url, str(file)) == 2
+    assert main(["--store", url, "put", str(file), "--by", "staff-11", "--reason", "correction"]) == 2
     assert "entered_in_error" in capsys.readouterr().err
 
 
