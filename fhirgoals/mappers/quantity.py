@@ -15,7 +15,7 @@ from fhirgoals.domain.records import Foreign
 from fhirgoals.fhir.exact_json import Resource, Tree
 from fhirgoals.fhir.terminology import COMPARATORS, UCUM, UNIT_TEXT, unit_text
 from fhirgoals.mappers.lens import Lens, exact, same
-from fhirgoals.mappers.shapes import foreign, kept
+from fhirgoals.mappers.shapes import foreign, kept, whole_of
 
 Number: TypeAlias = int | Decimal
 
@@ -65,8 +65,8 @@ def read_detail(tree: Resource) -> Detail:
             known = _quantity(raw)
         elif key == "detailRange" and isinstance(raw, dict):
             known = _range(raw)
-        elif key == "detailInteger" and isinstance(raw, int) and not isinstance(raw, bool):
-            known = Detail("=", Decimal(raw))
+        elif key == "detailInteger" and (whole := whole_of(raw)) is not None:
+            known = Detail("=", Decimal(whole))
         if known is not None:
             return known
     return Detail(other=foreign(dict(found)))

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Generic, TypeAlias, TypeVar
 
 from fhirgoals.domain.records import Foreign
@@ -80,6 +81,13 @@ def moment_day_of(tree: Tree) -> date | None:
 def text_of(tree: Tree) -> str | None:
     """Return a string, else None."""
     return tree if isinstance(tree, str) else None
+
+
+def whole_of(tree: Tree) -> int | None:
+    """Return a number written without point or exponent, else None; a tree that we made may hold it as a Decimal."""
+    if isinstance(tree, Decimal) and tree.as_tuple().exponent == 0:
+        return int(tree)
+    return tree if isinstance(tree, int) and not isinstance(tree, bool) else None
 
 
 def reference_of(tree: Tree) -> str | None:

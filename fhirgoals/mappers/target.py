@@ -25,6 +25,7 @@ from fhirgoals.mappers.shapes import (
     put_value,
     string,
     text_of,
+    whole_of,
 )
 
 DUE = "due"
@@ -116,8 +117,8 @@ def _part(found: Resource, name: str) -> tuple[int | None, bool]:
     part = extension_of(found, t.SUSTAIN_PARTS[name])
     if part is None:
         return None, name != "count"
-    value = part.get("valueInteger")
-    return (value, True) if isinstance(value, int) and not isinstance(value, bool) else (None, False)
+    value = whole_of(part.get("valueInteger"))
+    return value, value is not None
 
 
 def _read_sustain(tree: Resource) -> _Sustain:

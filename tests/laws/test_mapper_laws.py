@@ -23,11 +23,12 @@ both_tables = pytest.mark.parametrize("kind", sorted(TABLES))
 @both_tables
 @given(data=st.data())
 def test_what_is_written_onto_any_tree_reads_back_equal(kind: str, data: st.DataObject) -> None:
-    """from_fhir(to_fhir(g, r)) == g, to the digit, and r itself stays as it was."""
+    """from_fhir(to_fhir(g, r)) == g, to the digit, also by way of JSON text; r itself stays as it was."""
     record, tree = data.draw(pairs(kind))
     before = exact_json.dumps(tree)
     written = TABLES[kind].to_fhir(record, tree)
     assert exact(TABLES[kind].from_fhir(written)) == exact(record)
+    assert exact(TABLES[kind].from_fhir(_by_wire(written))) == exact(record)
     assert exact_json.dumps(tree) == before
 
 
@@ -45,9 +46,18 @@ def test_what_is_read_and_written_back_is_the_same_to_the_byte(kind: str, data: 
 @both_tables
 @given(data=st.data())
 def test_what_is_written_onto_nothing_reads_back_equal(kind: str, data: st.DataObject) -> None:
-    """from_fhir(to_fhir(g, {})) == g, to the digit."""
+    """from_fhir(to_fhir(g, {})) == g, to the digit, also by way of JSON text."""
     record: Any = data.draw(records(kind))
-    assert exact(TABLES[kind].from_fhir(TABLES[kind].to_fhir(record, {}))) == exact(record)
+    written = TABLES[kind].to_fhir(record, {})
+    assert exact(TABLES[kind].from_fhir(written)) == exact(record)
+    assert exact(TABLES[kind].from_fhir(_by_wire(written))) == exact(record)
+
+
+def _by_wire(tree: Resource) -> Resource:
+    """Return the tree that a reader of our JSON gets."""
+    read = exact_json.loads(exact_json.dumps(tree))
+    assert isinstance(read, dict)
+    return read
 
 
 @both_tables

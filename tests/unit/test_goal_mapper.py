@@ -139,6 +139,12 @@ def test_an_integer_reads_as_equal_and_keeps_its_form() -> None:
     assert changed('{"detailInteger":0}', value=Decimal("2.0")) == '{"detailQuantity":{"value":2.0}}'
 
 
+def test_a_whole_number_that_we_made_reads_as_one_that_was_read() -> None:
+    """A Decimal without digits behind the point is the same JSON as an integer, and means the same."""
+    made: Resource = {"target": [{"detailInteger": Decimal(5)}]}
+    assert GOAL.from_fhir(made) == GOAL.from_fhir(tree('{"target":[{"detailInteger":5}]}'))
+
+
 def test_a_huge_number_is_written_in_no_time() -> None:
     """A number with a great exponent never becomes a whole number with as many digits."""
     assert changed('{"detailInteger":0}', value=Decimal("1E+999999")) == '{"detailQuantity":{"value":1E+999999}}'
