@@ -145,7 +145,11 @@ def _printed(told: Told, reader: str, *, as_json: bool) -> None:
     above, below = show_plan.for_therapist(told) if therapist else show_plan.for_client(told)
     lines = list(title_lines(told.plan, *show_plan.facts(told.plan)))
     if therapist:
-        lines += [line for text in show_plan.people(told.plan) for line in wrapped(text, "  ", "    ")]
+        lines += [
+            line
+            for text in (*show_plan.people(told.plan), *show_plan.sessions(told))
+            for line in wrapped(text, "  ", "    ")
+        ]
     lines += _sections(above)
     title = goal_title if therapist else _own_title
     about = partial(show_goal.for_therapist if therapist else show_goal.for_client, told)

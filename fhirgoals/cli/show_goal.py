@@ -71,6 +71,7 @@ def for_therapist(told: Told, goal: Goal) -> Iterator[str]:
     yield from _victories(told, goal)
     yield from _barriers(told, goal)
     yield from _notes(told, goal)
+    yield from _changes(told, goal)
     if goal.lifecycle != "entered_in_error":
         yield from filter(None, [say.agreement(told.plan, goal)] if not brief else [])
     if not brief:
@@ -126,6 +127,8 @@ def _kind(goal: Goal) -> str:
         facts.append("exploratory")
     if isinstance(goal.priority, str) and goal.priority != "medium":
         facts.append(f"{goal.priority} priority")
+    if goal.readiness is not None and not is_closed(goal):
+        facts.append(f"importance {goal.readiness.importance}, confidence {goal.readiness.confidence} of 10")
     if goal.share == "withheld":
         facts.append("the client keeps it back")
     return "".join(f"; {fact}" for fact in facts)
@@ -238,6 +241,8 @@ def _steps(told: Told, goal: Goal, *, brief: bool, trials: bool) -> Iterator[str
 
     def more(step: Step) -> str:
         facts = []
+        if trials and isinstance(step.kind, str) and step.kind in say.STEP_KIND and ladder is None:
+            facts.append(say.STEP_KIND[step.kind])
         if step.suds_expected is not None and step.status != "done":
             facts.append(f"expected distress {step.suds_expected}")
         tried = sorted((each for each in step.trials if each.date <= told.on), key=lambda each: each.date)
@@ -282,6 +287,14 @@ def _notes(told: Told, goal: Goal) -> Iterator[str]:
     more += [words.count(len(goal.findings), "private finding")] if goal.findings else []
     if more and not is_closed(goal):
         yield "Also: " + ", ".join(more)
+
+
+def _changes(told: Told, goal: Goal) -> Iterator[str]:
+    """Yield when and why a goal was changed by agreement, the last time or every time."""
+    known = [each for each in goal.revisions if each.date <= told.on]
+    for each in known if told.full else known[-1:]:
+        asked = f", asked for by the {say.role_of(told.plan, each.requested_by)}" if each.requested_by else ""
+        yield f"Changed on {words.on_day(each.date)}: {say.CHANGED_FOR[each.reason]}{asked}"
 
 
 def _author(told: Told, note: ProgressEntry) -> str:

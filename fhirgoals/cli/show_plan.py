@@ -36,8 +36,26 @@ def people(plan: Plan) -> Iterator[str]:
         yield f"For {name}{own}" + (" (resolved)" if problem.status == "resolved" else "")
     if plan.client is not None and plan.client.minor_self_consented:
         yield "A minor who consented alone: parents and portals are shown nothing of this plan"
+    areas: dict[str, int] = {}
+    for goal in plan.goals:
+        if isinstance(goal.domain, str) and goal.lifecycle not in ("declined", "entered_in_error"):
+            areas[say.AREA[goal.domain]] = areas.get(say.AREA[goal.domain], 0) + 1
+    if areas:
+        active = sum(goal.lifecycle == "active" and goal.horizon == "short_term" for goal in plan.goals)
+        yield f"{words.count(active, 'short-term goal')} under way; goals for " + ", ".join(
+            f"{area} ({number})" for area, number in areas.items()
+        )
     if plan.strengths:
         yield "Strengths: " + ", ".join(clean(each) for each in plan.strengths)
+
+
+def sessions(told: Told) -> Iterator[str]:
+    """Yield how often and how people met."""
+    held = [each for each in told.plan.sessions if each.date <= told.on]
+    if held:
+        modes = [each.mode for each in held]
+        said = ", ".join(f"{modes.count(mode)} {say.SESSION[mode]}" for mode in dict.fromkeys(modes))
+        yield f"Sessions on record: {said}; the last on {words.on_day(max(each.date for each in held))}"
 
 
 def for_therapist(told: Told) -> tuple[tuple[Section, ...], tuple[Section, ...]]:

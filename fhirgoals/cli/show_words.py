@@ -53,7 +53,49 @@ RELIABLE: Mapping[str, str] = {
     "worsened": "reliably worse",
 }
 
-NATURE: Mapping[str, str] = {"aspirational": "a direction", "exploratory": "exploratory"}
+STEP_KIND: Mapping[str, str] = {
+    "exposure": "exposure",
+    "self_care": "self-care",
+    "gratitude": "gratitude",
+    "reflection": "reflection",
+    "self_monitoring": "self-monitoring",
+    "in_session": "in session",
+    "psychoeducation": "learning about it",
+    "training": "training",
+}
+"""Kinds of steps that are worth saying; homework and practice are the rule."""
+
+AREA: Mapping[str, str] = {
+    "emotional-and-mental-health": "emotional and mental health",
+    "improving-health-and-wellness": "health and wellness",
+    "social-functioning": "social life",
+    "managing-conditions": "living with a condition",
+    "access-to-services": "access to services",
+}
+
+SESSION: Mapping[str, str] = {
+    "in_person": "in person",
+    "video": "by video",
+    "phone": "by phone",
+    "home_visit": "at home",
+}
+
+CHANGED_FOR: Mapping[str, str] = {
+    "initial": "first version",
+    "review": "at a review",
+    "client_request": "the client asked",
+    "progress": "progress",
+    "progress_plateau": "progress had stopped",
+    "achieved_early": "reached early",
+    "too_ambitious": "too ambitious",
+    "clinical_change": "the client's state changed",
+    "measure": "a score",
+    "transfer": "change of therapist",
+    "discharge": "end of treatment",
+    "import": "imported",
+    "external_edit": "an EHR's edit",
+    "correction": "correction",
+}
 
 REVIEW_KIND: Mapping[str, str] = {
     "scheduled": "regular review",
