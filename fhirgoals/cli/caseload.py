@@ -22,6 +22,7 @@ from fhirgoals.cli.editing import (
     one_of,
 )
 from fhirgoals.cli.output import JsonOption, short
+from fhirgoals.cli.reviews import Attended, Participation, new_review
 from fhirgoals.cli.session import now
 from fhirgoals.domain import codes
 from fhirgoals.domain.commands import (
@@ -35,7 +36,7 @@ from fhirgoals.domain.commands import (
     TransferCaseload,
     Void,
 )
-from fhirgoals.domain.records import Participant, Plan, Review
+from fhirgoals.domain.records import Participant, Plan
 from fhirgoals.errors import InputError
 
 app = typer.Typer(rich_markup_mode=None)
@@ -101,7 +102,8 @@ def pause(context: typer.Context, plan: PlanId, by: By, reason: ReasonInWords, a
 
 
 @app.command(
-    epilog="Example:  fhirgoals plan transfer plan-dep-01 --to staff-9 --summary ... --client-agreed --by staff-7"
+    epilog="Example:  fhirgoals plan transfer plan-dep-01 --to staff-9 --summary ... --participation active"
+    " --client-agreed --by staff-7"
 )
 def transfer(
     context: typer.Context,
@@ -109,6 +111,8 @@ def transfer(
     to: Annotated[str, typer.Option("--to", metavar="STAFF", help="Who takes the plan over.")],
     by: By,
     summary: Summary,
+    attended: Attended = None,
+    participation: Participation = None,
     client_agreed: ClientAgreed = None,
     display: Annotated[str | None, typer.Option("--name", help="What the new therapist is called.")] = None,
     on: On = None,
@@ -116,11 +120,12 @@ def transfer(
 ) -> None:
     """Hand a plan over to another therapist, with a transfer review."""
     day = day_of(on)
-    review = Review(id=minted("rv"), date=day or now().date(), kind="transfer", outcome="continue", summary=summary)
 
     def make(found: Plan) -> TransferCaseload:
         known = [each for each in found.participants if each.ref == to]
         person = known[0] if known else Participant(id=minted("p"), role="primary_therapist", ref=to, display=display)
+        held_on = day or now().date()
+        review = new_review(found, by, "transfer", "continue", held_on, attended, participation, summary)
         return TransferCaseload(to=person, review=review, on=day)
 
     why = Why(by, None, None, client_agreed)
@@ -129,7 +134,7 @@ def transfer(
 
 @app.command(
     epilog="Example:  fhirgoals plan discharge plan-dep-01 --outcome goals_mostly_met --others partially_met"
-    " --summary ... --client-agreed --by staff-7"
+    " --summary ... --participation active --client-agreed --by staff-7"
 )
 def discharge(
     context: typer.Context,
@@ -137,6 +142,8 @@ def discharge(
     outcome: Annotated[str, typer.Option(help="goals_met, goals_mostly_met, goals_partly_met or goals_not_met.")],
     by: By,
     summary: Summary,
+    attended: Attended = None,
+    participation: Participation = None,
     kind: Annotated[str, typer.Option(help="planned, unplanned or transfer.")] = "planned",
     follow_up: Annotated[str | None, typer.Option(help="What comes after.")] = None,
     goal: Ends = None,
@@ -147,19 +154,23 @@ def discharge(
 ) -> None:
     """End the treatment: each open goal is closed as you say, and a discharge review is on record."""
     day = day_of(on)
-    review = Review(id=minted("rv"), date=day or now().date(), kind="discharge", outcome="discharge", summary=summary)
-    command = Discharge(
-        kind=one_of("--kind", kind, get_args(codes.DischargeKind)),  # type: ignore[arg-type]
-        outcome=one_of("--outcome", outcome, get_args(codes.DischargeOutcome)),  # type: ignore[arg-type]
-        words=summary,
-        follow_up=follow_up,
-        closings=_closings(goal),
-        others=_closing(others),
-        review=review,
-        on=day,
-    )
+
+    def make(found: Plan) -> Discharge:
+        held_on = day or now().date()
+        review = new_review(found, by, "discharge", "discharge", held_on, attended, participation, summary)
+        return Discharge(
+            kind=one_of("--kind", kind, get_args(codes.DischargeKind)),  # type: ignore[arg-type]
+            outcome=one_of("--outcome", outcome, get_args(codes.DischargeOutcome)),  # type: ignore[arg-type]
+            words=summary,
+            follow_up=follow_up,
+            closings=_closings(goal),
+            others=_closing(others),
+            review=review,
+            on=day,
+        )
+
     why = Why(by, None, None, client_agreed)
-    on_plan(context, plan, lambda _: command, why, _is("treatment ended"), as_json=as_json)
+    on_plan(context, plan, make, why, _is("treatment ended"), as_json=as_json)
 
 
 @app.command(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, get_args
 
+import msgspec
 import typer
 
 from fhirgoals.cli import words
@@ -23,6 +25,13 @@ app = typer.Typer(rich_markup_mode=None)
 ReviewId = Annotated[str, typer.Argument(metavar="REVIEW", help="The review's id; see `review list`.")]
 For = Annotated[
     str | None, typer.Option("--for", metavar="PERSON", help="Whose line it is, where a therapist records it.")
+]
+Attended = Annotated[
+    list[str] | None, typer.Option("--with", metavar="PERSON", help="Who took part, beside you; may repeat.")
+]
+Participation = Annotated[
+    str | None,
+    typer.Option("--participation", metavar="HOW", help="How the client took part: active, limited, absent, refused."),
 ]
 
 
@@ -70,19 +79,18 @@ def list_(context: typer.Context, plan: PlanId, as_json: JsonOption = False) -> 
         say(f"Next review: {words.on_day(clock.next_due)}" + (", overdue." if clock.overdue else "."))
 
 
-@app.command(epilog="Example:  fhirgoals review add plan-dep-01 --outcome continue --with p-client --by staff-7")
+@app.command(
+    epilog="Example:  fhirgoals review add plan-dep-01 --outcome continue --with p-client --participation active"
+    " --by staff-7"
+)
 def add(
     context: typer.Context,
     plan: PlanId,
     outcome: Annotated[str, typer.Option(help="continue, modify, step_up, step_down or discharge.")],
     by: By,
     kind: Annotated[str, typer.Option(help="scheduled or triggered.")] = "scheduled",
-    attended: Annotated[
-        list[str] | None, typer.Option("--with", metavar="PERSON", help="Who took part, beside you; may repeat.")
-    ] = None,
-    participation: Annotated[
-        str | None, typer.Option(help="How the client took part: active, limited, absent or refused.")
-    ] = None,
+    attended: Attended = None,
+    participation: Participation = None,
     summary: Annotated[str | None, typer.Option(help="What was found, for the practice; it stays here.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why, of a review that was not due.")] = None,
     supervisor_signs: Annotated[bool, typer.Option("--supervisor-signs", help="The supervisor signs it too.")] = False,
@@ -96,20 +104,9 @@ def add(
     held_on = day_of(on) or now().date()
 
     def make(found: Plan) -> HoldReview:
-        me = [each.id for each in found.participants if by in (each.id, each.ref)][:1]
-        review = Review(
-            id=new,
-            date=held_on,
-            due=next_due(found, held_on, standard().limits),
-            kind=kind,  # type: ignore[arg-type]
-            outcome=one_of("--outcome", outcome, get_args(codes.ReviewOutcome)),  # type: ignore[arg-type]
-            attendees=tuple(dict.fromkeys([*me, *(attended or ())])),
-            client_participation=None
-            if participation is None
-            else one_of("--participation", participation, get_args(codes.Participation)),  # type: ignore[arg-type]
-            reason=reason,
-            summary=summary,
-        )
+        due = next_due(found, held_on, standard().limits)
+        review = new_review(found, by, kind, outcome, held_on, attended, participation, summary)
+        review = msgspec.structs.replace(review, id=new, due=due, reason=reason)
         return HoldReview(review=review, supervisor_signs=supervisor_signs)
 
     on_plan(context, plan, make, Why(by), _review(new, "on record"), as_json=as_json)
@@ -146,6 +143,30 @@ def refuse(
     command = RefuseSignature(review=review, reason=reason, by=for_)
     said = _review(review, "signature refused")
     on_plan(context, plan, lambda _: command, Why(by, reason), said, as_json=as_json, in_summary=False)
+
+
+def new_review(
+    plan: Plan,
+    by: str,
+    kind: str,
+    outcome: str,
+    on: date,
+    attended: list[str] | None,
+    participation: str | None,
+    summary: str | None,
+) -> Review:
+    """Return a review that was held, by whom it is put on record and with whom; its id is made."""
+    me = [each.id for each in plan.participants if by in (each.id, each.ref)][:1]
+    how = None if participation is None else one_of("--participation", participation, get_args(codes.Participation))
+    return Review(
+        id=minted("rv"),
+        date=on,
+        kind=one_of("--kind", kind, get_args(codes.ReviewKind)),  # type: ignore[arg-type]
+        outcome=one_of("--outcome", outcome, get_args(codes.ReviewOutcome)),  # type: ignore[arg-type]
+        attendees=tuple(dict.fromkeys([*me, *(attended or ())])),
+        client_participation=how,  # type: ignore[arg-type]
+        summary=summary,
+    )
 
 
 def _review(review_id: str, what: str) -> Say:
