@@ -202,7 +202,7 @@ def _whole(told: Told, goal: Goal) -> Iterator[str]:
     """Yield how far a goal is: its own figure where its targets don't tell, and that of the goals under it."""
     own = next((each for each in told.figures.figures if each.goal == goal.id), None)
     if own is not None and own.share is not None and (own.source != "targets" or len(goal.targets) > 1):
-        by = {"targets": "targets together", "attainment": "by the own rating", "steps": "by steps done"}
+        by = {"targets": "targets together", "attainment": "by their own rating", "steps": "by steps done"}
         yield f"In all: {say.percent(own.share)} ({by[str(own.source)]})"
     whole = next((each for each in told.figures.roll_ups if each.goal == goal.id), None)
     if whole is not None:

@@ -10,6 +10,7 @@ from fhirgoals.cli.output import clean
 from fhirgoals.cli.show_goal import Told
 from fhirgoals.cli.sparkline import sparkline
 from fhirgoals.domain.alerts import Alert
+from fhirgoals.domain.disclosure import disclose
 from fhirgoals.domain.instruments import standard
 from fhirgoals.domain.readings import baseline, series
 from fhirgoals.domain.records import Plan
@@ -215,7 +216,10 @@ def _sharing(told: Told) -> Iterator[str]:
         elif each.granted is not None and each.granted > told.on:
             yield f"{each.endpoint}: from {words.on_day(each.granted)}"
         else:
-            yield f"{each.endpoint}: " + (f"until {words.on_day(each.expires)}" if each.expires else "without an end")
+            until = f"until {words.on_day(each.expires)}" if each.expires else "without an end"
+            # At its widest: whether a connection shows a portal is known to the store only.
+            shown = disclose(told.plan, each.endpoint, on=told.on, portal_visible=False)
+            yield f"{each.endpoint}: {until}" + ("" if shown.goals else ", but no goal of it may go there now")
     kept = len({each.target for each in told.plan.disclosure.withheld})
     if kept:
         yield f"The client keeps {words.count(kept, 'goal or problem', 'goals or problems')} back"

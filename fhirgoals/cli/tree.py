@@ -30,17 +30,6 @@ def title_lines(plan: Plan, *more: str) -> Iterator[str]:
     yield from wrapped("; ".join(facts), _STEP, _STEP)
 
 
-def plan_lines(plan: Plan, on: date) -> Iterator[str]:
-    """Yield the lines of a plan with its goals and steps; `on` is the day that tells what is overdue."""
-    yield from title_lines(plan)
-
-    def about(goal: Goal) -> Iterator[str]:
-        yield f"({status_words(goal, on)})"
-        yield from step_texts(goal, on)
-
-    yield from goal_lines(plan, goal_title, about)
-
-
 def goal_lines(plan: Plan, title: Title, about: About) -> Iterator[str]:
     """Yield the lines of every goal, depth first, each after an empty line where it has no parent."""
     numbers = goal_numbers(plan)

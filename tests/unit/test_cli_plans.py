@@ -138,7 +138,7 @@ def test_show_marks_steps_and_says_status_in_words(
     text = capsys.readouterr().out
     assert text.startswith("Exposure and response prevention plan")
     assert "  1.3  Complete a ten-step contamination ladder" in text
-    assert "(improving, 16 Jun 2026 to 27 Nov 2026; high priority)" in text
+    assert "(improving, 16 Jun 2026 to 27 Nov 2026; high priority;" in text
     assert "[x] Touch his own door handle and wait (17 Jun 2026, distress 20 → 5)" in text
     assert "past its date" not in text
     assert all(len(line) <= 80 for line in text.splitlines())

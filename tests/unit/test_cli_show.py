@@ -128,6 +128,7 @@ def test_what_to_look_at_comes_first(capsys: pytest.CaptureFixture[str]) -> None
     assert "PHQ-9 got reliably worse by 7 points on 2 Nov 2026" in head
     assert "client -1, therapist +1" in head
     assert "A minor who consented alone" in head
+    assert "primary-care: until 7 Sep 2027, but no goal of it may go there now" in text
     assert "The review is overdue by 38 days" in shown(capsys, DEVELOPMENT)
     assert "not signed by: supervisor" in shown(capsys, DEPRESSION)
 
