@@ -24,6 +24,7 @@ class Rule(NamedTuple):
 RULES: tuple[Rule, ...] = (
     Rule("id_form", 0, "error", "….id", "The id of this … must be 1 to 64 letters, digits, '-', '_', '.' or ':'."),
     Rule("id_twice", 0, "error", "….id", "Another … has the same id."),
+    Rule("answer_twice", 0, "error", "goals[].acceptance[]", "Each person has one answer to a goal; this one stands twice."),
     Rule("target_twice", 0, "error", "goals[].targets[]", "Two targets of this goal share a measure and need an id each."),
     Rule("…_not_in_plan", 0, "error", "any reference; a goal's parent 2, predecessors and replaced_by 3", "This refers to a … that the plan does not have."),
     Rule("goal_without_horizon", 0, "error", "goals[].horizon", "This goal needs a horizon."),
