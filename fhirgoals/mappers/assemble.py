@@ -199,13 +199,20 @@ def note_value(note: WireNote, refs: Refs) -> Json:
     return _given(kind=kind, date=note.time, author=author, author_text=None if author else words, text=note.text)
 
 
+def _bare(note: WireNote) -> Json:
+    """Return the text of a note that has neither author nor time, as the client's own words are sent."""
+    signed = note.author_reference or note.author_text or note.time
+    return object() if signed else note.text
+
+
 def _notes(assembly: Assembly, goal: str, notes: Sequence[WireNote]) -> tuple[str, ...]:
     ours = {assembly.refs.element("note", note): note for note in assembly.ids["note"]}
     words = assembly.refs.element("words", goal)
     values = [note_value(note, assembly.refs) for note in notes]
     by_id: list[str | None] = []
+    said = assembly.known.get(Unit(goal, "client_words"))
     for note in notes:
-        is_words = note.kind == "client-words" or note.id == words
+        is_words = note.kind == "client-words" or note.id == words or (note.kind is None and _bare(note) == said)
         by_id.append("client_words" if is_words else ours.get(note.id or ""))
     mint = [minted("note", goal, note.id or value) for note, value in zip(notes, values, strict=True)]
     aligned = _align(
@@ -239,15 +246,10 @@ def _align(
     for index, member in enumerate(mint):
         if result[index] is None and member in seen and member not in result:
             result[index] = member
-    for same_as in (value_text, lambda value: value_text(key(value))):
-        free = [member for member in seen if member not in result]
-        for member in free:
-            here = [i for i, one in enumerate(result) if one is None and same_as(values[i]) == same_as(seen[member])]
-            twins = [one for one in free if one != member and same_as(seen[one]) == same_as(seen[member])]
-            if len(here) == 1 and not twins:
-                result[here[0]] = member
-            elif here and (twins or len(here) > 1):
-                assembly.held[Unit(owner, f"{kind}:{member}")] = "two_candidates"
+    _match(result, values, seen, lambda value: value_text(_without_kind(value)), alike=True)
+    doubtful = _match(result, values, seen, lambda value: value_text(key(value)), alike=False)
+    for member in doubtful[0]:
+        assembly.held[Unit(owner, f"{kind}:{member}")] = "two_candidates"
     taken: set[str] = set()
     for index, value in enumerate(values):
         member = result[index] or mint[index]
@@ -258,8 +260,48 @@ def _align(
         unit = Unit(owner, f"{kind}:{member}")
         if by_id[index] is None and member not in seen:
             assembly.born.add(unit)
+        if index in doubtful[1]:
+            assembly.held[unit] = "two_candidates"
         assembly.put(owner, unit.name, value)
     return tuple(member for member in result if member is not None)
+
+
+def _without_kind(value: Json) -> Json:
+    """Return a note's value without its kind, which is an extension of ours and may be dropped with the id."""
+    return {name: part for name, part in value.items() if name != "kind"}
+
+
+def _match(
+    result: list[str | None],
+    values: Sequence[Json],
+    seen: Mapping[str, Json],
+    mark: Callable[[Json], Json],
+    *,
+    alike: bool,
+) -> tuple[set[str], set[int]]:
+    """Give the members that were seen to those there that bear the same mark; return who and what stays in doubt.
+
+    With `alike` the same mark means the same content: then any order will do. Else one of each is a match, and more
+    on either side are two candidates: which is which is for a person to say.
+    """
+    members: dict[Json, list[str]] = {}
+    for member, value in seen.items():
+        if member not in result:
+            members.setdefault(mark(value), []).append(member)
+    places: dict[Json, list[int]] = {}
+    for index, member_there in enumerate(result):
+        if member_there is None:
+            places.setdefault(mark(values[index]), []).append(index)
+    doubtful: tuple[set[str], set[int]] = (set(), set())
+    for content, candidates in members.items():
+        there = places.get(content, [])
+        if alike or len(candidates) == len(there) == 1:
+            for member, index in zip(candidates, there, strict=False):
+                result[index] = member
+        elif there:
+            doubtful[0].update(candidates)
+            doubtful[1].update(there)
+    return doubtful
 
 
 # -- the CarePlan ------------------------------------------------------------------------------------------------------
@@ -291,18 +333,14 @@ def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActiv
     names = {
         refs.element(kind, member): (kind, member) for kind in ("step", "intervention") for member in assembly.ids[kind]
     }
-    seen_steps = {
-        unit.member: assembly.known.get(Unit(plan_id, f"step:{unit.member}.text"))
-        for unit in assembly.known
-        if unit.owner == plan_id and unit.name.startswith("steps:")
-    }
+    seen = {"step": _step_texts(assembly, plan_id), "intervention": _techniques(assembly, plan_id)}
     result: list[str] = []
     steps_of: dict[str, list[str]] = {}
     for index, activity in enumerate(activities):
         kind, member = names.get(activity.id or "") or names.get(activity.step_id or "") or (activity.role, "")
         if not member:
             minted_id = minted(kind, activity.id or plain(activity))
-            member = minted_id if minted_id in seen_steps else _by_text(activity, kind, seen_steps, result) or minted_id
+            member = minted_id if minted_id in seen[kind] else _by_text(activity, seen[kind], result) or minted_id
         while member in result:
             member = minted(kind, member, index)
         result.append(member)
@@ -323,9 +361,25 @@ def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActiv
     return tuple(result)
 
 
-def _by_text(activity: WireActivity, kind: str, seen: Mapping[str, Json], taken: Sequence[str]) -> str | None:
-    """Return the one step last seen with this activity's text, where ids and extensions were dropped."""
-    if kind != "step" or not isinstance(activity.text, str):
+def _step_texts(assembly: Assembly, plan_id: str) -> dict[str, Json]:
+    return {
+        unit.member: assembly.known.get(Unit(plan_id, f"step:{unit.member}.text"))
+        for unit in assembly.known
+        if unit.owner == plan_id and unit.name.startswith("steps:")
+    }
+
+
+def _techniques(assembly: Assembly, plan_id: str) -> dict[str, Json]:
+    return {
+        unit.member: value.get("technique")
+        for unit, value in assembly.known.items()
+        if unit.owner == plan_id and unit.name.startswith("intervention:")
+    }
+
+
+def _by_text(activity: WireActivity, seen: Mapping[str, Json], taken: Sequence[str]) -> str | None:
+    """Return the one member last seen with this activity's text, where ids and extensions were dropped."""
+    if not isinstance(activity.text, str):
         return None
     found = [member for member, text in seen.items() if text == activity.text and member not in taken]
     return found[0] if len(found) == 1 else None

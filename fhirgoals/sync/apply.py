@@ -10,7 +10,7 @@ An intent that is still there afterwards means "sent or not: unknown"; `recover`
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Literal, TypeAlias, TypeVar
 from uuid import UUID
@@ -40,9 +40,7 @@ from fhirgoals.store.intents import Intent
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.calls import Call, Sent
-from fhirgoals.sync.changes import not_answered
 from fhirgoals.sync.decide import Waiting
-from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, intent_of, item_of, link_of, note_losing_value
@@ -132,12 +130,19 @@ def _why(answer: Answer) -> Why:
             return "doubt"
 
 
+def of_patient(view: View, call: Call) -> bool:
+    """Tell whether the resource that a call changes is still the linked patient's; `subject` is never merged."""
+    subject = None if call.before is None else stamp.subject(call.before)
+    return subject is None or refs_of(view).relative(subject) == view.patient
+
+
 class Writes:
     """The effects of a run: the same methods as `preview.Planned`, which only notes them."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, *, same_patient: bool = True) -> None:
+        """Write for one plan; `same_patient` says that its patient is still the one who was linked (design 5.8)."""
         self.context = context
-        self._known_patient = False
+        self.same_patient = same_patient
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
         """Move pairs of units that are equal, or that the policy ignores."""
@@ -184,7 +189,7 @@ class Writes:
         """Send one call and settle what it carried; returns the view and reading after it."""
         if new_faults(call.before, call.body):
             return view, there, NotLanded("would_not_be_valid")
-        if not await self._same_patient(view, call):
+        if not self.same_patient or not of_patient(view, call):
             return view, there, NotLanded("other_patient")
         operation = self.context.new_id()
         body = call.body
@@ -261,26 +266,15 @@ class Writes:
         tx.intents.open(intent)
         return intent
 
-    async def _same_patient(self, view: View, call: Call) -> bool:
-        """Tell whether subject, linked patient and the link's fingerprint agree (design 5.8); asked once per plan.
-
-        The patient is read before the first write: one that was merged or replaced bears another mark.
-        """
-        subject = None if call.before is None else stamp.subject(call.before)
-        if subject is not None and refs_of(view).relative(subject) != view.patient:
-            return False
-        if not self._known_patient and view.patient is not None and view.fingerprint is not None:
-            kind, _, resource_id = view.patient.partition("/")
-            answer = await self.context.client.read(kind, resource_id)
-            if not isinstance(answer, Stored) or answer.tree is None:
-                raise not_answered(view.connection, kind, answer)
-            self._known_patient = still_the_same(answer.tree, view.fingerprint)
-            return self._known_patient
-        return self._known_patient
+    async def close_intent(self, intent_id: str) -> None:
+        """Clear an intent that surely did not land."""
+        await self._write(lambda tx: tx.intents.close(intent_id))
 
     async def _call(self, view: View, call: Call, body: Resource, intent: Intent) -> Answer:
         may_send = self._last_look(view, call, intent)
         if not call.creates and call.resource_id is not None:
+            if call.etag is None and not await self._unmoved(call):
+                return Stale(412)
             return await self.context.client.update(call.kind, call.resource_id, body, call.etag, may_send=may_send)
         wire_id = view.installation.wire_id(call.kind, view.plan.id, call.local_id)
         if view.config.create == "client_id":
@@ -289,6 +283,13 @@ class Writes:
             )
         query = f"identifier={view.installation.identifier_system}|{wire_id}"
         return await self.context.client.create(call.kind, body, if_none_exist=query, may_send=may_send)
+
+    async def _unmoved(self, call: Call) -> bool:
+        """Tell whether a resource without an ETag is still as it was read: all that can be done on such a server."""
+        answer = await self.context.client.read(call.kind, call.resource_id or "")
+        if not isinstance(answer, Stored) or answer.tree is None or call.before is None:
+            return False
+        return content_hash(answer.tree) == content_hash(call.before)
 
     def _last_look(self, view: View, call: Call, intent: Intent) -> MaySend:
         """Return the look that is taken immediately before each attempt: pause, withholding, consent, our revision."""
@@ -338,7 +339,8 @@ class Writes:
         at = self.context.clock()
         link = link_of(view, *key, found, at)
         linked = with_link(view, link)
-        after = with_stored(there, key, found, refs_of(linked), knowledge_of(linked))
+        knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
+        after = with_stored(there, key, found, refs_of(linked), knowledge)
         pairs = settle_values(view, after, units)
 
         def work(tx: Tx) -> None:

@@ -39,7 +39,7 @@ class Ours:
     `visible` are the disclosed and linked units, `hidden` the units that we have and it may not see, `revs` the
     revision that last touched each unit, `goals` the goals that go there, depth first. `born_there` are members that
     came from this connection and go back only to it; `elsewhere` are units whose value came from another EHR that this
-    one is not told of (they are not in `visible`). `refused` is why nothing goes there at all, if so.
+    one is not told of, with our value (they are not in `visible`). `refused` is why nothing goes there at all, if so.
     """
 
     plan_id: str
@@ -49,7 +49,7 @@ class Ours:
     revs: Mapping[Unit, int] = field(default_factory=dict)
     goals: tuple[str, ...] = ()
     born_there: frozenset[Unit] = frozenset()
-    elsewhere: frozenset[Unit] = frozenset()
+    elsewhere: Mapping[Unit, Json] = field(default_factory=dict)
     refused: str | None = None
 
 
@@ -107,12 +107,12 @@ def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Polic
         return Decision(waiting=kept)
     absent = (goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT)
     # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
-    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & ours.elsewhere)
+    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & ours.elsewhere.keys())
     create_plan = bool(ours.goals) and theirs.place("CarePlan", ours.plan_id) is Place.ABSENT
     verdicts: dict[Unit, Verdict] = {}
     everything = (
         ours.visible.keys()
-        | ours.elsewhere
+        | ours.elsewhere.keys()
         | theirs.assembled.values.keys()
         | bases.keys()
         | theirs.assembled.held.keys()
@@ -125,7 +125,7 @@ def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Polic
         if verdict.action is not Action.QUIET:
             verdicts[unit] = verdict
     verdicts = _with_their_members(verdicts, ours, theirs)
-    waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts)]
+    waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, ours.elsewhere)]
     return Decision(creates, create_plan, verdicts, tuple(waiting))
 
 
@@ -200,13 +200,15 @@ def _resources(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> 
             continue
         match place:
             case Place.GONE | Place.VOID | Place.UNREADABLE:
-                changed = any(
-                    verdict.action is Action.HOLD and _ours_moved(verdict.seen)
+                changed = {
+                    unit.name: verdict.seen.ours
                     for unit, verdict in verdicts.items()
-                    if (kind, local_id) in carriers(ours.plan_id, unit, verdict.seen.ours, verdict.seen.theirs)
-                )
+                    if verdict.action is Action.HOLD
+                    and _ours_moved(verdict.seen)
+                    and (kind, local_id) in carriers(ours.plan_id, unit, verdict.seen.ours, verdict.seen.theirs)
+                }
                 why = "changed_here_meanwhile" if changed else "unchanged_here"
-                waiting.append(Waiting(str(place), local_id, "", why))
+                waiting.append(Waiting(str(place), local_id, "", why, ours=changed or None))
             case Place.ABSENT | Place.PRESENT:
                 pass
             case _:
@@ -218,7 +220,7 @@ def _ours_moved(seen: Seen) -> bool:
     return seen.pair is None or seen.rev > seen.pair.rev
 
 
-def _units(verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
+def _units(verdicts: Mapping[Unit, Verdict], elsewhere: Mapping[Unit, Json]) -> list[Waiting]:
     waiting = []
     for unit, verdict in verdicts.items():
         kind = {Action.CONFLICT: "conflict", Action.PROPOSE: "proposal", Action.HOLD: "held"}.get(verdict.action)
@@ -226,5 +228,6 @@ def _units(verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
             continue  # one item stands for the whole resource
         seen = verdict.seen
         base = None if seen.pair is None else seen.pair.ours
-        waiting.append(Waiting(kind, unit.owner, unit.name, verdict.why, base, seen.ours, seen.theirs))
+        ours = elsewhere.get(unit, seen.ours)  # the inbox is our own: it shows both values
+        waiting.append(Waiting(kind, unit.owner, unit.name, verdict.why, base, ours, seen.theirs))
     return waiting

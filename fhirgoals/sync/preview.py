@@ -14,8 +14,8 @@ from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.store.links import Link
-from fhirgoals.sync.apply import Landed, NotLanded, settle_values
-from fhirgoals.sync.calls import Call
+from fhirgoals.sync.apply import Landed, NotLanded, of_patient, settle_values
+from fhirgoals.sync.calls import Call, Sent
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
@@ -27,6 +27,7 @@ class Planned:
     """Notes instead of writing; `new_id` gives the ids that a server would give."""
 
     new_id: Callable[[], UUID]
+    same_patient: bool = True
 
     def armed(self, view: View) -> View:
         """Return the view as if the connection were armed: a preview shows what arming would write."""
@@ -46,18 +47,31 @@ class Planned:
         """Take the call as stored as it is."""
         if new_faults(call.before, call.body):
             return view, there, NotLanded("would_not_be_valid")
+        if not self.same_patient or not of_patient(view, call):
+            return view, there, NotLanded("other_patient")
         found = Found(call.resource_id or str(self.new_id()), call.body, call.etag)
+        view, there = await self.landed(view, there, call.key, found, call.units, "push")
+        return view, there, Landed(found)
+
+    async def close_intent(self, _intent_id: str) -> None:
+        """Nothing to clear."""
+
+    async def landed(
+        self, view: View, there: There, key: Key, found: Found, units: Mapping[Unit, Sent], _action: str
+    ) -> tuple[View, There]:
+        """Note a call that landed."""
         link = Link(
             connection=view.connection,
-            kind=call.kind,
-            local_id=call.local_id,
+            kind=key[0],
+            local_id=key[1],
             plan_id=view.plan.id,
             resource_id=found.resource_id,
             seen_at=datetime.now(UTC),
         )
         linked = with_link(view, link)
-        after = with_stored(there, call.key, found, refs_of(linked), knowledge_of(linked))
-        return with_bases(linked, settle_values(view, after, call.units)), after, Landed(found)
+        knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
+        after = with_stored(there, key, found, refs_of(linked), knowledge)
+        return with_bases(linked, settle_values(view, after, units)), after
 
     async def note_history(self, _view: View, _verdicts: list[Verdict]) -> None:
         """Nothing to keep."""

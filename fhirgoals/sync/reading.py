@@ -6,7 +6,7 @@ Pure: trees in, `There` out. The network is read in `changes`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -64,11 +64,13 @@ class Knowledge:
     ids: Mapping[str, frozenset[str]]
     bases: Mapping[Unit, Pair]
     void_here: frozenset[str] = frozenset()
+    sent: Values = field(default_factory=dict)
 
     @property
     def known(self) -> Values:
-        """The units last seen there."""
-        return {unit: pair.theirs for unit, pair in self.bases.items() if pair.theirs is not None}
+        """The units last seen there, and over them what was just sent: a server may drop every id that we gave."""
+        seen = {unit: pair.theirs for unit, pair in self.bases.items() if pair.theirs is not None}
+        return seen | {unit: value for unit, value in self.sent.items() if value is not None}
 
 
 def read_there(

@@ -8,22 +8,38 @@ after ours can be ours, and it is when it equals what was sent.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from fhirgoals.domain.units import same_value
+from fhirgoals.domain.units import Unit, same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
 from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
-from fhirgoals.sync.apply import Context, Writes
+from fhirgoals.sync.apply import Context
+from fhirgoals.sync.calls import Sent
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, sent_units
-from fhirgoals.sync.view import View, knowledge_of, last_seen, refs_of
+from fhirgoals.sync.view import Key, View, knowledge_of, last_seen, refs_of
 
 
-async def recover(context: Context, view: View, writes: Writes) -> list[tuple[Intent, str]]:
-    """Settle the plan's open intents; return those that stay open, each with the reason.
+class Settling(Protocol):
+    """What finding out may do: `Writes`, or a preview that only notes it."""
+
+    async def landed(
+        self, view: View, there: There, key: Key, found: Found, units: Mapping[Unit, Sent], action: str
+    ) -> tuple[View, There]:
+        """Settle a call that landed."""
+        ...
+
+    async def close_intent(self, intent_id: str) -> None:
+        """Clear a call that did not."""
+        ...
+
+
+async def recover(context: Context, view: View, writes: Settling) -> tuple[View, list[tuple[Intent, str]]]:
+    """Settle the plan's open intents; return the view then, and those that stay open, each with the reason.
 
     Raises `RemoteError` where the EHR does not answer: the intents stay for the next run.
     """
@@ -36,11 +52,11 @@ async def recover(context: Context, view: View, writes: Writes) -> list[tuple[In
             view, there, why = await _updated(context, view, there, writes, intent)
         if why is not None:
             left.append((intent, why))
-    return left
+    return view, left
 
 
 async def _created(
-    context: Context, view: View, there: There, writes: Writes, intent: Intent
+    context: Context, view: View, there: There, writes: Settling, intent: Intent
 ) -> tuple[View, There, str | None]:
     wire_id = view.installation.wire_id(intent.kind, view.plan.id, intent.local_id)
     result = await context.client.search(
@@ -52,7 +68,7 @@ async def _created(
         if isinstance(answer, Stored) and answer.tree is not None:
             matches[wire_id] = answer.tree
     if not matches:
-        await context.store.write(lambda tx: tx.intents.close(intent.id))
+        await writes.close_intent(intent.id)
         return view, there, None
     if len(matches) > 1:
         return view, there, "several"
@@ -83,7 +99,7 @@ async def _first_version(context: Context, intent: Intent, resource_id: str, fou
 
 
 async def _updated(
-    context: Context, view: View, there: There, writes: Writes, intent: Intent
+    context: Context, view: View, there: There, writes: Settling, intent: Intent
 ) -> tuple[View, There, str | None]:
     key = (intent.kind, intent.local_id)
     if intent.resource_id is None:
@@ -93,7 +109,7 @@ async def _updated(
         case Stored(tree=dict() as tree):
             current = Found(intent.resource_id, tree, answer.etag, answer.version)
         case Gone() | NotFound():
-            await context.store.write(lambda tx: tx.intents.close(intent.id))
+            await writes.close_intent(intent.id)
             return view, there, None
         case _:
             raise not_answered(view.connection, intent.kind, answer)
@@ -101,7 +117,7 @@ async def _updated(
         return view, there, None
     landed = await _version_after(context, view, there, intent, current)
     if landed is None:
-        await context.store.write(lambda tx: tx.intents.close(intent.id))
+        await writes.close_intent(intent.id)
         return view, there, None
     view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered")
     return view, there, None

@@ -6,20 +6,24 @@ others; it stays marked and the run says so.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from fhirgoals.domain.units import Json
 from fhirgoals.errors import Outdated, Refused, RemoteError
+from fhirgoals.fhir.answers import Stored
 from fhirgoals.fhir.client import EhrClient
+from fhirgoals.store.intents import Intent
 from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import LEASE_S, Context, Writes
-from fhirgoals.sync.changes import Reading, read_plan, unchanged
+from fhirgoals.sync.changes import not_answered, read_plan, unchanged
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import recover
@@ -106,6 +110,7 @@ class Runner:
     async def preview(self) -> Counts:
         """Return what `sync` would do now, without writing anywhere."""
         counts = Counts(self.connection)
+        context = Context(self.connection, self.store, self.client, 0, self.clock, self.new_id)
         for plan_id in await self.store.read(lambda tx: tx.plans.ids()):
             view = await self._view(plan_id)
             if self._nothing_to_do_with(view):
@@ -114,13 +119,28 @@ class Runner:
             if patient is None:
                 counts.unlinked += 1
                 continue
+            planned = Planned(self.new_id, same_patient=await self._same_patient(view, patient))
+            view, left = await recover(context, planned.armed(view), planned)
             reading = await read_plan(self.client, view, patient)
-            planned = Planned(self.new_id)
-            outcome = await reconcile(planned.armed(view), reading, planned, self.clock().date())
+            open_still = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left)
+            outcome = await reconcile(view, reading, planned, self.clock().date(), open_still)
             counts.add(outcome)
             counts.add_state(outcome)
         counts.requests, counts.writes = self.client.requests, 0
         return counts
+
+    async def _same_patient(self, view: View, patient: str) -> bool:
+        """Tell whether the linked patient still bears the mark of the link (design 5.8).
+
+        One who was merged or replaced does not; then nothing is written and a person is told.
+        """
+        if view.fingerprint is None:
+            return False
+        kind, _, resource_id = patient.partition("/")
+        answer = await self.client.read(kind, resource_id)
+        if not isinstance(answer, Stored) or answer.tree is None:
+            raise not_answered(view.connection, kind, answer)
+        return still_the_same(answer.tree, view.fingerprint)
 
     async def _not_due(self, plans: tuple[str, ...], due: dict[str, DirtyPlan]) -> set[str]:
         marked = await self.store.read(lambda tx: tx.dirty.marked(self.connection))
@@ -132,13 +152,12 @@ class Runner:
         except RemoteError as error:
             counts.unanswered.append(plan_id)
             counts.problems.append(str(error))
-        except Outdated:
-            counts.unanswered.append(plan_id)  # our record keeps moving: the next run takes it up
 
     async def _plan(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         outcome: Outcome | None = None
         for _ in range(TRIES):
             view = await self._view(plan_id)
+            shown = _shown(view, self.clock().date())
             if self._nothing_to_do_with(view):
                 break
             patient = view.patient
@@ -148,31 +167,58 @@ class Runner:
             if view.state != "armed":
                 counts.read += (await read_plan(self.client, view, patient)).read
                 return  # reads and counts; the mark stays, and what is due goes once it is armed
-            writes = Writes(context)
-            open_still: list[Waiting] = []
+            left: list[tuple[Intent, str]] = []
             if view.intents:
-                left = await recover(context, view, writes)
-                open_still = [Waiting("held", one.local_id, one.kind, why) for one, why in left]
+                _, left = await recover(context, view, Writes(context))
                 view = await self._view(plan_id)
             reading = await read_plan(self.client, view, patient)
-            if mark is None and outcome is None and unchanged(view, reading) and not open_still:
+            as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
+            if mark is None and outcome is None and as_last_time and unchanged(view, reading) and not left:
                 counts.read += reading.read
+                await self._count_open(plan_id, counts)
                 return
             doubted = outcome is not None and outcome.doubt
-            outcome = await self._reconciled(view, reading, writes, open_still)
+            writes = Writes(context, same_patient=await self._same_patient(view, patient))
+            open_still = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left)
+            try:
+                outcome = await reconcile(view, reading, writes, self.clock().date(), open_still)
+            except Outdated:
+                outcome = Outcome(again=True)  # our record moved under the pull: look again
             counts.add(outcome)
             if not outcome.again or (doubted and outcome.doubt):
                 break
+        await self._ended(plan_id, mark, outcome, shown, counts)
+
+    async def _ended(
+        self, plan_id: str, mark: DirtyPlan | None, outcome: Outcome | None, shown: Json, counts: Counts
+    ) -> None:
+        """Count how the plan stands and clear its mark, unless something of it is still to be sent."""
         if outcome is not None:
             counts.add_state(outcome)
             if outcome.again or outcome.later:
                 counts.unanswered.append(plan_id)
                 return
-        if mark is not None:
-            await self.store.write(lambda tx: tx.dirty.clear(plan_id, self.connection, mark.upto))
+        now = self.clock()
 
-    async def _reconciled(self, view: View, reading: Reading, writes: Writes, open_still: list[Waiting]) -> Outcome:
-        return await reconcile(view, reading, writes, self.clock().date(), tuple(open_still))
+        def work(tx: Tx) -> None:
+            tx.cursors.set(self.connection, _scope(plan_id), shown, now)
+            if outcome is not None and outcome.failed:
+                # What was refused or held back is tried again, once a run: the cause may go without any edit.
+                tx.dirty.mark(plan_id, self.connection, why="held", at=now)
+            elif mark is not None:
+                tx.dirty.clear(plan_id, self.connection, mark.upto)
+
+        await self.store.write(work)
+
+    async def _count_open(self, plan_id: str, counts: Counts) -> None:
+        """Count what still waits of a plan that was not looked into again."""
+        items = await self.store.read(
+            lambda tx: tx.inbox.list(open_only=True, connection=self.connection, plan_id=plan_id)
+        )
+        kinds = [item.kind for item in items]
+        counts.conflicts += kinds.count("conflict")
+        counts.proposals += kinds.count("proposal")
+        counts.held += len(kinds) - kinds.count("conflict") - kinds.count("proposal")
 
     async def _view(self, plan_id: str) -> View:
         installation = self.store.store.installation
@@ -185,3 +231,13 @@ class Runner:
     def _nothing_to_do_with(self, view: View) -> bool:
         """Tell whether nothing of the plan may go there and nothing was ever sent: then nothing is asked either."""
         return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
+
+
+def _scope(plan_id: str) -> str:
+    return f"shown:{plan_id}"
+
+
+def _shown(view: View, on: date) -> Json:
+    """Return a mark of what the connection may see on a day: it moves when a consent begins or ends by the calendar."""
+    seen = disclosed(view, on)
+    return hashlib.sha256(repr((seen.refused, seen.goals)).encode()).hexdigest()

@@ -149,8 +149,9 @@ def ours_of(view: View, on: date) -> Ours:
         for entry in goal.progress
         if entry.origin is not None and entry.origin.system == view.connection
     )
-    elsewhere &= _of_plan(view.plan, shown.goals)
-    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, elsewhere)
+    real = units(view.plan)
+    kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
+    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept)
 
 
 def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Unit, Pair]) -> bool:
@@ -161,10 +162,6 @@ def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Un
         Unit(unit.owner, f"step:{unit.member}.text") in elsewhere
         and Unit(unit.owner, f"steps:{unit.member}") not in bases
     )
-
-
-def _of_plan(plan: Plan, goals: tuple[str, ...]) -> frozenset[Unit]:
-    return frozenset(unit for unit in units(plan) if unit.owner == plan.id or unit.owner in goals)
 
 
 def knowledge_of(view: View) -> Knowledge:
