@@ -8,15 +8,19 @@ remain, the unit is held (design 4), never read as a removal and an addition.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fhirgoals.domain.records import Foreign
 from fhirgoals.domain.units import Json, Unit, Values, plain, value_text
-from fhirgoals.fhir.terminology import ACT_CODE, INBOUND_SENSITIVITIES, SYSTEM_SHORT
-from fhirgoals.mappers.records import WireActivity, WireCarePlan, WireGoal, WireNote, WireTarget
+from fhirgoals.fhir.terminology import SYSTEM_SHORT
+from fhirgoals.mappers.assemble_plan import care_plan_units
+from fhirgoals.mappers.assembly import Assembly, given, labels_of, minted
+from fhirgoals.mappers.records import WireCarePlan, WireGoal, WireNote, WireTarget
 from fhirgoals.mappers.refs import Refs
+
+DUE = "due"
+"""What the target that holds only the goal's own date is called, where a server dropped its id."""
 
 
 @dataclass(frozen=True)
@@ -33,32 +37,6 @@ class Assembled:
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     activities: tuple[str, ...] = ()
     born_there: frozenset[Unit] = frozenset()
-
-
-class Assembly:
-    """Collects the units of one reading; `assemble` drives it."""
-
-    def __init__(self, refs: Refs, known: Values, ids: Mapping[str, frozenset[str]]) -> None:
-        self.refs = refs
-        self.known = known
-        self.ids = ids
-        self.values: Values = {}
-        self.held: dict[Unit, str] = {}
-        self.born: set[Unit] = set()
-        self.parents: dict[str, set[str]] = {}
-
-    def put(self, owner: str, name: str, value: Json) -> None:
-        """Keep a unit's value; nothing is kept where there is none."""
-        if value not in (None, {}, [], ()):
-            self.values[Unit(owner, name)] = value
-
-    def put_text(self, owner: str, name: str, value: str | Foreign | None) -> None:
-        """Keep a text; something else in its place can't be read and holds the unit."""
-        if isinstance(value, Foreign):
-            self.held[Unit(owner, name)] = "wrong_type"
-            self.values[Unit(owner, name)] = plain(value)
-        else:
-            self.put(owner, name, value)
 
 
 def assemble(
@@ -85,29 +63,18 @@ def assemble(
         _relations(assembly, plan_id, goal_id, record)
     for child, parents in assembly.parents.items():
         assembly.put(plan_id, f"parent_map:{child}", sorted(parents))
-    activities = _care_plan(assembly, plan_id, care_plan) if care_plan is not None else ()
+    activities = care_plan_units(assembly, plan_id, care_plan) if care_plan is not None else ()
     return Assembled(assembly.values, assembly.held, targets, notes, activities, frozenset(assembly.born))
-
-
-def labels_of(codes: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the sensitivity codes among labels, sorted."""
-    return sorted({code for system, code in codes if system == ACT_CODE and code in INBOUND_SENSITIVITIES})
-
-
-def minted(kind: str, *content: Json) -> str:
-    """Return an id of ours for a member that was born at an EHR; the same content gives the same id."""
-    mark = hashlib.sha256(b"\0".join(value_text(part) for part in content)).hexdigest()[:12]
-    return f"{kind}-{mark}"
 
 
 def _goal_fields(assembly: Assembly, goal: str, record: WireGoal) -> None:
     assembly.put_text(goal, "text", record.text)
-    assembly.put(goal, "axes", _given(horizon=record.horizon, nature=record.nature))
+    assembly.put(goal, "axes", given(horizon=record.horizon, nature=record.nature))
     assembly.put(goal, "category", plain(record.domain))
     assembly.put(goal, "priority", plain(record.priority))
     if isinstance(record.status_reason, Foreign):
         assembly.held[Unit(goal, "status")] = "wrong_type"
-    status = _given(
+    status = given(
         lifecycle=record.lifecycle,
         achievement=record.achievement,
         closure_reason=record.closure_reason,
@@ -129,7 +96,7 @@ def _goal_fields(assembly: Assembly, goal: str, record: WireGoal) -> None:
             unit = Unit(goal, f"acceptance:{by}")
             if unit in assembly.values:
                 assembly.held[unit] = "two_candidates"
-            assembly.put(goal, unit.name, _given(status=line.status, priority=line.priority))
+            assembly.put(goal, unit.name, given(status=line.status, priority=line.priority))
 
 
 def _relations(assembly: Assembly, plan_id: str, goal: str, record: WireGoal) -> None:
@@ -158,12 +125,12 @@ def target_value(target: WireTarget) -> Json:
     parts: dict[str, Json] = {}
     if target.measure is not None:
         coding = target.measure.coding
-        parts = _given(
+        parts = given(
             instrument=target.measure.text,
             code=coding and {"system": SYSTEM_SHORT.get(coding.system, coding.system), "code": coding.code},
             foreign=target.measure.foreign,
         )
-    return parts | _given(
+    return parts | given(
         unit=target.unit,
         op=target.op,
         value=target.value,
@@ -178,15 +145,24 @@ def _targets(assembly: Assembly, goal: str, targets: Sequence[WireTarget]) -> tu
     ours = {assembly.refs.element("target", key): key.partition("|")[2] for key in assembly.ids["target"]}
     ours = {element: key for element, key in ours.items() if f"{goal}|{key}" in assembly.ids["target"]}
     values = [target_value(target) for target in targets]
-    return _align(
+    by_id = [ours.get(target.id or "") for target in targets]
+    due = [index for index, value in enumerate(values) if value.keys() == {"by"} and by_id[index] is None]
+    unit = Unit(goal, "target_date")
+    if unit in assembly.known and unit not in assembly.values and len(due) == 1:
+        by_id[due[0]] = DUE  # the element that held the goal's own date lost its id
+    aligned = _align(
         assembly,
         goal,
         "target",
         values,
-        by_id=[ours.get(target.id or "") for target in targets],
+        by_id=by_id,
         mint=[minted("target", goal, target.id or value) for target, value in zip(targets, values, strict=True)],
-        key=lambda value: [value.get("instrument"), value.get("code"), value.get("by")],
+        key=lambda value: [value.get("instrument"), value.get("code")],
     )
+    moved = assembly.values.pop(Unit(goal, f"target:{DUE}"), None)
+    if moved is not None:
+        assembly.values[unit] = moved["by"]
+    return aligned
 
 
 def note_value(note: WireNote, refs: Refs) -> Json:
@@ -196,7 +172,7 @@ def note_value(note: WireNote, refs: Refs) -> Json:
     if author is None and words is None:
         words = note.author_reference
     kind = note.kind if isinstance(note.kind, str) else "progress"
-    return _given(kind=kind, date=note.time, author=author, author_text=None if author else words, text=note.text)
+    return given(kind=kind, date=note.time, author=author, author_text=None if author else words, text=note.text)
 
 
 def _bare(note: WireNote) -> Json:
@@ -302,114 +278,3 @@ def _match(
             doubtful[0].update(candidates)
             doubtful[1].update(there)
     return doubtful
-
-
-# -- the CarePlan ------------------------------------------------------------------------------------------------------
-
-
-def _care_plan(assembly: Assembly, plan_id: str, record: WireCarePlan) -> tuple[str, ...]:
-    refs = assembly.refs
-    assembly.put_text(plan_id, "title", record.title)
-    status = _given(status=record.status, start=record.period_start, end=record.period_end)
-    assembly.put(plan_id, "plan_status", status)
-    assembly.put(plan_id, "labels", labels_of((label.system, label.code) for label in record.labels))
-    people = [refs.participant(reference) for reference in record.contributors]
-    if isinstance(record.author, str):
-        people.append(refs.participant(record.author))
-    assembly.put(plan_id, "participants", sorted({one for one in people if one is not None}))
-    for reference in record.addresses:
-        if problem := refs.problem(reference):
-            assembly.put(plan_id, f"problems:{problem}", True)
-    members = [goal for reference in record.goals if (goal := refs.goal(reference))]
-    assembly.put(plan_id, "order", list(dict.fromkeys(members)))
-    for goal in members:
-        assembly.put(plan_id, f"membership:{goal}", True)
-    return _activities(assembly, plan_id, record.activities)
-
-
-def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActivity]) -> tuple[str, ...]:
-    """Align the activities and keep them as steps and interventions; return our ids in the order of the record."""
-    refs = assembly.refs
-    names = {
-        refs.element(kind, member): (kind, member) for kind in ("step", "intervention") for member in assembly.ids[kind]
-    }
-    seen = {"step": _step_texts(assembly, plan_id), "intervention": _techniques(assembly, plan_id)}
-    result: list[str] = []
-    steps_of: dict[str, list[str]] = {}
-    for index, activity in enumerate(activities):
-        kind, member = names.get(activity.id or "") or names.get(activity.step_id or "") or (activity.role, "")
-        if not member:
-            minted_id = minted(kind, activity.id or plain(activity))
-            member = minted_id if minted_id in seen[kind] else _by_text(activity, seen[kind], result) or minted_id
-        while member in result:
-            member = minted(kind, member, index)
-        result.append(member)
-        goals = [goal for reference in activity.goals if (goal := refs.goal(reference))]
-        if kind == "intervention":
-            assembly.put(plan_id, f"intervention:{member}", intervention_value(activity, goals, refs))
-            continue
-        goal = goals[0] if goals else None
-        assembly.values[Unit(plan_id, f"steps:{member}")] = _given(goal=goal)
-        if goal:
-            steps_of.setdefault(goal, []).append(member)
-        for part, value in step_values(activity, refs).items():
-            assembly.put(plan_id, f"step:{member}.{part}", value)
-        if isinstance(activity.text, Foreign):
-            assembly.held[Unit(plan_id, f"step:{member}.text")] = "wrong_type"
-    for goal, steps in steps_of.items():
-        assembly.put(plan_id, f"order:{goal}", steps)
-    return tuple(result)
-
-
-def _step_texts(assembly: Assembly, plan_id: str) -> dict[str, Json]:
-    return {
-        unit.member: assembly.known.get(Unit(plan_id, f"step:{unit.member}.text"))
-        for unit in assembly.known
-        if unit.owner == plan_id and unit.name.startswith("steps:")
-    }
-
-
-def _techniques(assembly: Assembly, plan_id: str) -> dict[str, Json]:
-    return {
-        unit.member: value.get("technique")
-        for unit, value in assembly.known.items()
-        if unit.owner == plan_id and unit.name.startswith("intervention:")
-    }
-
-
-def _by_text(activity: WireActivity, seen: Mapping[str, Json], taken: Sequence[str]) -> str | None:
-    """Return the one member last seen with this activity's text, where ids and extensions were dropped."""
-    if not isinstance(activity.text, str):
-        return None
-    found = [member for member, text in seen.items() if text == activity.text and member not in taken]
-    return found[0] if len(found) == 1 else None
-
-
-def step_values(activity: WireActivity, refs: Refs) -> dict[str, Json]:
-    """Return the parts of a step (`kind`, `who`, `text`, `schedule`, `status`) as unit values."""
-    performers = [one for reference in activity.performers if (one := refs.participant(reference))]
-    return {
-        "kind": plain(activity.code),
-        "who": _given(owner=activity.owner, participant=performers[0] if performers else None),
-        "text": plain(activity.text),
-        "schedule": _given(frequency=activity.frequency, scheduled=activity.scheduled, other=activity.schedule),
-        "status": _given(status=activity.status, done_on=activity.done_on),
-    }
-
-
-def intervention_value(activity: WireActivity, goals: Sequence[str], refs: Refs) -> Json:
-    """Return an intervention's unit value, in the terms of `domain.units`."""
-    performers = [one for reference in activity.performers if (one := refs.participant(reference))]
-    coding = activity.coding
-    return _given(
-        modality=activity.code,
-        technique=activity.text,
-        by=performers[0] if performers else None,
-        frequency=activity.frequency,
-        goals=sorted(goals),
-        code=coding and {"system": SYSTEM_SHORT.get(coding.system, coding.system), "code": coding.code},
-    )
-
-
-def _given(**parts: object) -> dict[str, Json]:
-    return {name: plain(part) for name, part in parts.items() if part is not None}

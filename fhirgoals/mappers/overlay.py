@@ -21,7 +21,7 @@ from fhirgoals.fhir.terminology import (
     PART_2_SENSITIVITIES,
     SYSTEM_NAMES,
 )
-from fhirgoals.mappers.assemble import Assembled
+from fhirgoals.mappers.assemble import DUE, Assembled
 from fhirgoals.mappers.records import (
     WireAcceptance,
     WireCode,
@@ -159,6 +159,15 @@ def _labels(place: _Place, record: WireGoal, value: Json) -> WireGoal:
     return replace(record, labels=labels(record.labels, value or [], agreed))
 
 
+def _target_date(place: _Place, record: WireGoal, value: Json) -> WireGoal:
+    by = typed(WireGoal, "target_date", value)
+    members = place.there.targets.get(place.goal, ())
+    if DUE not in members:
+        return replace(record, target_date=by)
+    kept = _with_member(record.targets, members, DUE, lambda old: replace(old or WireTarget(), by=by), by is None)
+    return replace(record, targets=kept)
+
+
 def _target(place: _Place, record: WireGoal, value: Json) -> WireGoal:
     members = place.there.targets.get(place.goal, ())
     key = place.unit.member
@@ -280,7 +289,7 @@ _GOAL: Mapping[str, Callable[[_Place, WireGoal, Json], WireGoal]] = {
     "priority": _field("priority"),
     "status": _composite("lifecycle", "achievement", "closure_reason", "status_date", "status_reason"),
     "start_date": _field("start_date"),
-    "target_date": _field("target_date"),
+    "target_date": _target_date,
     "completion_criterion": _field("completion_criterion"),
     "expressed_by": _expressed_by,
     "labels": _labels,

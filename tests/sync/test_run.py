@@ -12,6 +12,7 @@ import pytest
 
 from fhirgoals.domain.records import Plan, Step, Withheld
 from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.fhir.rest.outcome import Declined
 from fhirgoals.sandbox.knobs import Asked, Knobs
 from tests.simulate.network import Network
 from tests.simulate.world import World as Simulated
@@ -481,3 +482,138 @@ async def test_a_server_that_keeps_failing_leaves_one_intent() -> None:
         assert await one.store.read(lambda tx: tx.intents.all_open("ehr-a")) == ()
     finally:
         one.close()
+
+
+def without_ids(tree: Tree) -> Tree:
+    """Return what a server stores that drops the ids of elements (they are optional in FHIR), and every extension."""
+    if isinstance(tree, dict):
+        kept = {name: without_ids(part) for name, part in tree.items() if name != "extension"}
+        return kept if "resourceType" in tree else {name: part for name, part in kept.items() if name != "id"}
+    return [without_ids(part) for part in tree] if isinstance(tree, list) else tree
+
+
+async def test_a_server_that_drops_ids_and_extensions_doubles_nothing(here: World) -> None:
+    """Notes, targets, steps and interventions are known by what was sent: no copy, no question, each edit arrives."""
+    store = here.sandbox.storage
+    create, update = store.create, store.update
+    store.create = lambda kind, body, *, unless: create(kind, without_ids(body), unless=unless)  # type: ignore[method-assign]
+    store.update = lambda kind, key, body, only: update(kind, key, without_ids(body), only)  # type: ignore[method-assign]
+    plan = await started(here)
+    notes = sum(len(goal.progress) for goal in plan.goals)
+    await quiet(here)
+    assert sum(len(goal.progress) for goal in (await here.plan(PLAN)).goals) == notes
+    mood = plan.goal("g-mood")
+    shared = [entry for entry in mood.progress if entry.visibility == "shared"]
+    changed = msgspec.structs.replace(shared[0], text="Corrected text")
+    progress = tuple(changed if entry is shared[0] else entry for entry in mood.progress)
+    targets = (msgspec.structs.replace(mood.targets[0], by=date(2027, 1, 31)), *mood.targets[1:])
+    steps = plan.goal("g-sleep").steps
+    await here.edit(PLAN, "g-mood", progress=progress, targets=targets)
+    await here.edit(PLAN, "g-sleep", steps=(msgspec.structs.replace(steps[0], text="Phone in the hall"), *steps[1:]))
+    await here.sync()
+    text = "Recover from the current depressive episode and feel interested in daily life again"
+    there = here.goals()[text]
+    assert sorted(note["text"] for note in there["note"]) == sorted(["Corrected text", *(e.text for e in shared[1:])])
+    assert len(there["target"]) == 3
+    [care_plan] = here.care_plans()
+    words = [activity["detail"]["description"] for activity in care_plan["activity"]]
+    assert "Phone in the hall" in words
+    assert len(words) == len(set(words)) == 31
+    assert await here.inbox() == []
+    await quiet(here)
+
+
+@pytest.mark.parametrize("kind", ["Goal", "CarePlan"])
+async def test_what_was_refused_once_is_sent_by_a_later_run(here: World, kind: str) -> None:
+    """A server that refuses a write and is mended later gets it without any further edit; then the item closes."""
+    await started(here)
+    store = here.sandbox.storage
+    update = store.update
+
+    def refuse(what: str, *rest: object) -> object:
+        if what == kind:
+            raise Declined(422, "processing", "no")
+        return update(what, *rest)  # type: ignore[arg-type]
+
+    store.update = refuse  # type: ignore[method-assign, assignment]
+    steps = (await here.plan(PLAN)).goal("g-sleep").steps
+    await here.edit(
+        PLAN, "g-sleep", text="Up by seven", steps=(*steps[:2], msgspec.structs.replace(steps[2], text="New"))
+    )
+    counts = await here.sync()
+    assert counts.held == 1
+    assert [item for item, _, _ in await here.inbox()] == ["held"]
+    store.update = update  # type: ignore[method-assign]
+    await here.sync()
+    assert "Up by seven" in here.goals()
+    assert await here.inbox() == []
+    await quiet(here)
+
+
+async def test_a_patient_who_is_the_same_again_is_written_again(here: World) -> None:
+    """Once the birth date is mended at the EHR the held edit goes, without another edit here."""
+    plan = await started(here)
+    assert plan.client is not None
+    assert plan.client.birth_date is not None
+    [patient] = here.sandbox.storage.resources("Patient")
+    here.change("Patient", str(patient["id"]), lambda tree: tree.update(birthDate="1970-01-01"))
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    planned = await here.runner().preview()
+    done = await here.sync()
+    assert planned.operations == done.operations == []
+    born = plan.client.birth_date.isoformat()
+    here.change("Patient", str(patient["id"]), lambda tree: tree.update(birthDate=born))
+    await here.sync()
+    assert "Up by seven" in here.goals()
+    assert await here.inbox() == []
+
+
+async def test_a_consent_that_ends_by_the_calendar_is_noticed(here: World) -> None:
+    """Nobody edits anything: on the first day without consent one item says what still stands at the EHR."""
+    await started(here)
+    here.now = here.now.replace(year=2027, month=6)
+    counts = await here.sync()
+    assert counts.writes == 0
+    assert [kind for kind, _, _ in await here.inbox()] == ["retract"]
+    assert (await here.sync()).held == 1
+
+
+async def test_a_consent_that_begins_by_the_calendar_is_noticed(here: World) -> None:
+    """A consent from a later day sends nothing before it and everything from that day on."""
+    plan = example("01")
+    [first, *others] = plan.disclosure.consents
+    consents = (msgspec.structs.replace(first, granted=date(2026, 11, 10)), *others)
+    plan = msgspec.structs.replace(plan, disclosure=msgspec.structs.replace(plan.disclosure, consents=consents))
+    await here.add_connection()
+    await here.put(plan)
+    await here.sync()
+    assert here.goals() == {}
+    here.now = here.now.replace(day=12)
+    await here.know_people(plan)
+    await here.sync()
+    assert len(here.goals()) == 14
+
+
+async def test_notes_of_one_author_and_day_changed_there_are_two_candidates(here: World) -> None:
+    """Which of two notes without ids became which can't be told: they are held, not taken as new and removed."""
+    plan = await started(here)
+    entry = plan.goal("g-mood").progress[0]
+    twins = tuple(msgspec.structs.replace(entry, id=f"twin-{n}", text=f"Twin {n}") for n in (1, 2))
+    await here.edit(PLAN, "g-sleep", progress=twins)
+    await here.sync()
+
+    def saved_without_ids(tree: dict[str, Tree]) -> None:
+        tree["note"] = [
+            {
+                **{name: part for name, part in note.items() if name not in ("id", "extension")},
+                "text": note["text"] + "!",
+            }
+            for note in tree["note"]
+        ]
+
+    here.change("Goal", str(here.goals()[SLEEP]["id"]), saved_without_ids)
+    counts = await here.sync()
+    assert (counts.pulled, counts.proposals, counts.writes) == (0, 0, 0)
+    assert {kind for kind, _, _ in await here.inbox()} == {"held"}
+    assert [one.text for one in (await here.plan(PLAN)).goal("g-sleep").progress] == ["Twin 1", "Twin 2"]
+    await quiet(here)
