@@ -180,6 +180,14 @@ def test_another_schedule_is_foreign_and_survives(schedule: str) -> None:
     assert changed("{}", schedule=Foreign(foreign=schedule)) == schedule
 
 
+def test_a_date_takes_the_place_of_every_other_schedule() -> None:
+    """Where two scheduled[x] stood, which FHIR forbids, one is left."""
+    both = '{"scheduledPeriod":{"start":"2026-06-01","end":"2026-06-01"},"scheduledTiming":{}}'
+    assert changed(both, schedule=None, scheduled=date(2026, 6, 2)) == (
+        '{"scheduledPeriod":{"start":"2026-06-02","end":"2026-06-02"}}'
+    )
+
+
 # --- Codes ---------------------------------------------------------------------------------------------------------
 
 
