@@ -227,11 +227,12 @@ def wire_note(value: Json, old: WireNote | None, element: str, refs: Refs) -> Wi
     author = refs.person(value.get("author"))
     time: OptionalDate = msgspec.convert(value.get("date"), OptionalDate)
     kind = msgspec.convert(value.get("kind"), str | None)
+    if author is None and old is not None and value.get("author_text") == old.author_reference:
+        author = old.author_reference  # somebody whom we do not know: the reference stays
     return WireNote(
         id=old.id if old else element,
         kind=(old.kind if old.kind is None or kind == "progress" else kind) if old else kind,  # type: ignore[arg-type]
-        author_reference=author
-        or (old.author_reference if old and value.get("author_text") == old.author_reference else None),
+        author_reference=author,
         author_text=None if author else value.get("author_text"),
         time=time,
         text=value.get("text"),

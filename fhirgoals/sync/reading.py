@@ -5,8 +5,8 @@ Pure: trees in, `There` out. The network is read in `changes`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -17,6 +17,7 @@ from fhirgoals.mappers import careplan, goal
 from fhirgoals.mappers.assemble import Assembled, assemble
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
+from fhirgoals.mappers.wrong_types import wrong_types
 from fhirgoals.sync.decide import Kind, Place, Theirs
 
 
@@ -108,7 +109,23 @@ def read_there(
         for local_id, record in goals.items()
     }
     assembled: Assembled = assemble(plan_id, alive, care_plan, refs, knowledge.known, knowledge.ids)
-    return There(plan_id, found, goals, care_plan, Theirs(assembled, places), refs)
+    held = {**_unreadable(plan_id, found, assembled.values.keys() | knowledge.known.keys()), **assembled.held}
+    return There(plan_id, found, goals, care_plan, Theirs(replace(assembled, held=held), places), refs)
+
+
+def _unreadable(plan_id: str, found: Mapping[tuple[Kind, str], Found], units: Iterable[Unit]) -> dict[Unit, str]:
+    """Return the units of which JSON of another type stands there: no list is not an empty list (design 4)."""
+    held: dict[Unit, str] = {}
+    for (kind, local_id), one in found.items():
+        families = wrong_types(careplan.CAREPLAN if kind == "CarePlan" else goal.GOAL, one.tree)
+        if not families:
+            continue
+        for unit in units:
+            own = unit.owner == (plan_id if kind == "CarePlan" else local_id)
+            edge = kind == "Goal" and unit.owner == plan_id and unit.family in ("parent_map", "relations")
+            if unit.family in families and (own or edge):
+                held[unit] = "wrong_type"
+    return held
 
 
 def _without_relations(record: WireGoal) -> WireGoal:

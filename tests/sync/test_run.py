@@ -617,3 +617,18 @@ async def test_notes_of_one_author_and_day_changed_there_are_two_candidates(here
     assert {kind for kind, _, _ in await here.inbox()} == {"held"}
     assert [one.text for one in (await here.plan(PLAN)).goal("g-sleep").progress] == ["Twin 1", "Twin 2"]
     await quiet(here)
+
+
+async def test_no_list_is_not_an_empty_list(here: World) -> None:
+    """A string where the list of targets belongs holds the targets: nothing is taken as removed."""
+    await started(here)
+    mood = "Recover from the current depressive episode and feel interested in daily life again"
+    here.change("Goal", str(here.goals()[mood]["id"]), lambda tree: tree.update(target="two"))
+    await here.edit(PLAN, "g-mood", priority="low")
+    counts = await here.sync()
+    assert (counts.pushed, counts.proposals) == (1, 0)
+    assert here.goals()[mood]["target"] == "two"
+    held = {unit for kind, _, unit in await here.inbox() if kind == "held"}
+    assert {"target:m-phq9", "target:m-who5"} <= held
+    assert len((await here.plan(PLAN)).goal("g-mood").targets) == 2
+    await quiet(here)
