@@ -93,6 +93,9 @@ def map_(
 
 
 def _check(paths: Sequence[Path], out: Path | None) -> None:
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file or folder; check the path")
     with progress("Mapping in and out") as moved:
         report = check(paths, moved)
     if out is None:
@@ -123,15 +126,19 @@ def _to_r4(
     today = day(on)
     present = _resources([onto]) if onto is not None else []
     resources: list[Resource] = []
+    missing = False
     for plan in plans:
         found = asyncio.run(mapped(plan, reader, installation, on=today, portal_visible=portal_visible, onto=present))
         resources.extend(found.resources)
         _say_mapped(plan, reader, found)
+        missing = missing or bool(found.faults)
     text = exact_json.dumps(bundle(resources)) + b"\n"
     if out is None:
         typer.echo(text, nl=False)
     else:
         written(out, text)
+    if missing:
+        raise typer.Exit(2)  # some of what should go has no form on the wire: it was named above
 
 
 def _say_mapped(plan: Plan, reader: str, found: Mapped) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from fhirgoals.cli.editing import released, save
-from fhirgoals.cli.output import JsonOption, note, printed_json, say
+from fhirgoals.cli.output import JsonOption, clean, note, printed_json, say
 from fhirgoals.cli.planfiles import line, not_allowed, read_plan, refusal, with_revision
 from fhirgoals.cli.session import actor, now, session_of
 from fhirgoals.cli.words import count
@@ -87,7 +87,7 @@ def put(
             note(f"note: {path}: {warning}")
         what = "new" if one.new else "nothing changed" if one.unchanged else count(one.changed, "field") + " changed"
         goals = count(len(one.plan.goals), "goal")
-        say(f"{one.plan.title or one.plan.id}: {goals}, {what}, revision {one.rev}.")
+        say(f"{clean(one.plan.title or one.plan.id)}: {goals}, {what}, revision {one.rev}.")
 
 
 def get(

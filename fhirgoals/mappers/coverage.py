@@ -72,8 +72,10 @@ def _other(value: Tree) -> Tree:
     match value:
         case bool():
             return not value
-        case int() | Decimal():
-            return value + 1
+        case int():
+            return 2 if value == 1 else 1
+        case Decimal():  # no arithmetic: FHIR's decimals may be larger than any sum
+            return Decimal(2) if value == 1 else Decimal(1)
         case str():
             return f"~{value}"
         case dict():

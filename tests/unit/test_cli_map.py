@@ -283,3 +283,22 @@ def test_a_wrong_call_says_what_to_do(capsys: pytest.CaptureFixture[str], argume
     assert printed.out == ""
     assert says in printed.err
     assert len(printed.err.splitlines()) == 1
+
+
+def test_a_decimal_beyond_any_sum_is_read_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """FHIR's decimals have no limit: one with a huge exponent comes out of `map --check` as it went in."""
+    goal = (
+        b'{"resourceType":"Goal","id":"b","lifecycleStatus":"active","description":{"text":"x"},'
+        b'"subject":{"reference":"Patient/1"},"target":[{"measure":{"text":"y"},'
+        b'"detailQuantity":{"value":1E+999999999}}]}'
+    )
+    (tmp_path / "goal.json").write_bytes(goal)
+    assert main(["map", "--check", str(tmp_path / "goal.json")]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["resources"], report["identical"]) == (1, 1)
+
+
+def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped path is told with exit code 2, not counted as a resource."""
+    assert main(["map", "--check", str(tmp_path / "nofile")]) == 2
+    assert "no such file" in capsys.readouterr().err
