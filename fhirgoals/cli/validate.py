@@ -9,6 +9,7 @@ import typer
 
 from fhirgoals.cli.output import JsonOption, clean, printed_json, say
 from fhirgoals.cli.words import count
+from fhirgoals.errors import InputError
 from fhirgoals.fhir.validate import validate_paths
 
 
@@ -20,6 +21,9 @@ def validate(
 
     Exit code 2 where any of them is not valid or can't be read.
     """
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file or folder; check the path")
     report = validate_paths(paths)
     issues = [issue for issue in _list(report["issues"]) if isinstance(issue, dict)]
     resources, valid = _number(report["resources"]), _number(report["valid"])

@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -44,6 +44,7 @@ _TOP_KEYS = (
 _HEAD_KEYS = tuple(name for name in Plan.__struct_fields__ if name not in _TOP_KEYS)
 _MINTED = uuid.UUID("6a0d0d4a-5a5f-5d0c-9a43-0b5b6b1c2f11")
 _MAX_FAULTS_PER_PART = 10
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # FHIR R4 string: none below 32 but tab, line feed and return
 _PLACE = re.compile(r" - at (`key` in )?`\$(?P<path>[^`]*)`\Z")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _KINDS = {"str": "text", "object": "a mapping", "array": "a list", "decimal": "a number", "int": "a whole number"}
@@ -102,6 +103,8 @@ def _loaded(text: str | bytes, name: str, read: Callable[[str], Value]) -> Plan:
     try:
         whole = read(plan_yaml.decoded(text))
         _bounded(whole)
+        if unwritable := tuple(_control_characters(whole)):
+            raise UnreadablePlan(name, unwritable[:_MAX_FAULTS_PER_PART])
         tree = _plan_tree(whole, name)
     except Unreadable as error:
         raise UnreadablePlan(name, (Fault(error.path, error.rule),)) from None
@@ -164,6 +167,20 @@ def _bounded(tree: Value) -> None:
             elif isinstance(node, str):
                 plan_yaml.checked_text(node)
         layer, depth = below, depth + 1
+
+
+def _control_characters(tree: Value, path: str = "") -> Iterator[Fault]:
+    """Yield the path of every text or key that no FHIR string and no narrative could carry."""
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if _CONTROL.search(key):
+                yield Fault(joined(path, key), "holds a control character that no text may have")
+            yield from _control_characters(value, joined(path, key))
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from _control_characters(value, joined(path, index))
+    elif isinstance(tree, str) and _CONTROL.search(tree):
+        yield Fault(path, "holds a control character that no text may have")
 
 
 def _plan_tree(tree: Value, name: str) -> dict[str, Value]:

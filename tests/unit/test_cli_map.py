@@ -298,7 +298,21 @@ def test_a_decimal_beyond_any_sum_is_read_and_kept(tmp_path: Path, capsys: pytes
     assert (report["resources"], report["identical"]) == (1, 1)
 
 
-def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A mistyped path is told with exit code 2, not counted as a resource."""
-    assert main(["map", "--check", str(tmp_path / "nofile")]) == 2
-    assert "no such file" in capsys.readouterr().err
+@pytest.mark.parametrize("command", [["map", "--check"], ["validate"]], ids=" ".join)
+def test_a_path_that_is_not_there_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    """A mistyped path is told with exit code 2, not counted as a resource; a folder without resources is fine."""
+    assert main([*command, str(tmp_path / "nofile")]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, "no such file" in printed.err) == ("", True)
+    assert main([*command, str(tmp_path)]) == 0
+
+
+def test_a_resource_that_can_not_be_written_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`map --to r4` ends in 2 and names the kind and the rule where something that should go has no form in FHIR."""
+    tree = yaml.safe_load(PLANS[0].read_text())
+    tree["goals"][0]["text"] = " "  # FHIR R4: a string holds more than blanks
+    (tmp_path / "plan.yaml").write_text(json.dumps(tree, default=str))
+    assert main(["map", str(tmp_path / "plan.yaml"), "--to", "r4", "--as", "ehr-main", *OPTIONS]) == 2
+    assert "a Goal is not written: " in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import yaml
 
 from fhirgoals.cli.main import main
 from fhirgoals.domain.disclosure import disclose
@@ -190,9 +191,21 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, capsys: py
     head = (
         "schema: fhirgoals-plan/1\nplan: {id: p, kind: client_treatment, status: active}\nclient: {id: c, display: X}\n"
     )
-    file.write_text(head + 'goals:\n  - {id: g, text: "a\\u001b[2Jb\\u202Ec", lifecycle: active}\n')
+    file.write_text(head + 'goals:\n  - {id: g, text: "a\\u009b2Jb\\u202Ec", lifecycle: active}\n')
     assert main(["show", str(file)]) == 0
-    assert "a\N{REPLACEMENT CHARACTER}[2Jb\N{REPLACEMENT CHARACTER}c" in capsys.readouterr().out
+    assert "a\N{REPLACEMENT CHARACTER}2Jb\N{REPLACEMENT CHARACTER}c" in capsys.readouterr().out
+
+
+def test_put_says_a_title_without_what_steers_a_terminal(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the title that `put` prints, no escape code (C1) and no change of direction is left."""
+    file = tmp_path / "plan.yaml"
+    tree = yaml.safe_load(PLANS[0].read_text())
+    tree["plan"]["title"] = "a\u009b2Jb\u202ec"
+    file.write_text(json.dumps(tree, default=str))
+    assert put(url, str(file)) == 0
+    assert "a\N{REPLACEMENT CHARACTER}2Jb\N{REPLACEMENT CHARACTER}c: " in capsys.readouterr().out
 
 
 def test_an_unknown_plan_names_those_that_are_there(url: str, capsys: pytest.CaptureFixture[str]) -> None:

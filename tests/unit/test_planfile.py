@@ -100,7 +100,8 @@ def test_decimals_survive_a_dump_digit_by_digit(digits: str) -> None:
         assert again.measures[0].readings[0].value.as_tuple() == Decimal(digits).as_tuple()
 
 
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufeff"), max_size=60)
+CONTROLS = "".join(map(chr, range(32))).translate({ord(one): None for one in "\t\n\r"})
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=CONTROLS + "\ufeff"), max_size=60)
 
 
 @given(text=TEXTS, words=TEXTS)
@@ -113,7 +114,7 @@ def test_any_text_survives_both_formats(text: str, words: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "yes", "on", "null", "~", "", "true", "07:00", "007", "1e5", "1.0", "5", "2026-01-01", "=", "<<", "- a", "a: b", "#x", "'", '"', "&a", "*a", "!x", "%", "@", " lead", "trail ", "two\nlines\n", "tab\there", "\u0085", "\u2028", "\x07"],
+    ["no", "yes", "on", "null", "~", "", "true", "07:00", "007", "1e5", "1.0", "5", "2026-01-01", "=", "<<", "- a", "a: b", "#x", "'", '"', "&a", "*a", "!x", "%", "@", " lead", "trail ", "two\nlines\n", "tab\there", "\u0085", "\u2028"],
 )  # fmt: skip
 def test_a_text_that_looks_like_something_else_stays_text(text: str) -> None:
     """Words that YAML could take for numbers, days, switches or syntax come back as text."""
@@ -328,6 +329,18 @@ def test_hostile_json_is_refused(name: str) -> None:
     text, rule = HOSTILE_JSON[name]
     found = faults(text, load_plan_json)
     assert any(rule in said for _, said in found), found
+
+
+@pytest.mark.parametrize("character", ["\x07", "\x0b", "\x1b", "\x1f"])
+def test_a_control_character_is_refused_at_its_path(character: str) -> None:
+    """A text that no FHIR string can carry is refused where it stands; tab, line feed and return are text."""
+    rule = "holds a control character that no text may have"
+    wrong = replace(with_goal(small(), "g-long", text=f"a{character}b"), title=f"{character}{SECRET}")
+    where = f"goals[{[goal.id for goal in wrong.goals].index('g-long')}].text"
+    for found in (faults(dump_plan(wrong)), faults(dump_plan_json(wrong), load_plan_json)):
+        assert set(found) == {("plan.title", rule), (where, rule)}
+    right = replace(small(), title="a\tb\nc\rd")
+    assert load_plan(dump_plan(right), name="y") == load_plan_json(dump_plan_json(right), name="j") == right
 
 
 def test_a_quoted_number_is_not_a_number() -> None:
