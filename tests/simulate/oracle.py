@@ -10,6 +10,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+PLAN = "plan-1"
+"""The one plan of `world`."""
+
 
 @dataclass
 class Verdict:
@@ -41,7 +44,7 @@ def judge(world: Any, inbox: list[dict[str, Any]], plan: dict[str, Any], open_in
     items = json.dumps([one for one in inbox if one["open"] or one["kind"] == "history"], default=str)
     overwritten = Counter((edit.goal, edit.field, edit.over) for edit in world.edits)
     for edit in world.edits:
-        key = (edit.goal, edit.field)
+        key = (edit.goal, f"note {edit.value}" if edit.field.startswith("note ") else edit.field)
         current = {here.get(key), *(values.get(key) for values in there.values())}
         if edit.value in current or f'"{edit.value}"' in items or overwritten[edit.goal, edit.field, edit.value]:
             continue
@@ -54,7 +57,7 @@ def judge(world: Any, inbox: list[dict[str, Any]], plan: dict[str, Any], open_in
             absent = all(value is None for one, value in values.items() if one[0] == key[0])
             if absent and any((name, key[0], unit) in waiting for unit in ("text", "status")):
                 continue  # the goal is not there at all, and the ledger says why
-            if here.get(key) != values.get(key) and not explained(name, key, waiting, world):
+            if here.get(key) != values.get(key) and not explained(name, key, waiting):
                 verdict.silent.append(f"silent: {key} is {here.get(key)!r} here and {values.get(key)!r} at {name}")
     for name in world.names:
         marks = Counter(
@@ -64,6 +67,8 @@ def judge(world: Any, inbox: list[dict[str, Any]], plan: dict[str, Any], open_in
             for one in resource.get("identifier", [])
         )
         verdict.doubled.extend(f"doubled: {mark} at {name}" for mark, count in marks.items() if count > 1)
+        verdict.doubled.extend(doubles(name, members_there(world, name)))
+    verdict.doubled.extend(doubles("here", members_here(plan)))
     if open_intents:
         verdict.growth.append(f"growth: {open_intents} intents left at rest")
     return verdict
@@ -77,21 +82,60 @@ def overwritten_parent(world: Any, edit: Any) -> bool:
     )
 
 
-def explained(name: str, key: tuple[str, str], waiting: set[Any], world: Any) -> bool:
-    """Tell whether an open item stands for a difference."""
-    goal, unit = key
-    return any(
-        connection == name
-        and (owner == goal or ((unit or "") and (goal in str(item) or owner == "plan-1")))
-        and covers(unit, str(item))
-        for connection, owner, item in waiting
-    )
+def explained(name: str, key: tuple[str, str], waiting: set[tuple[str, str, str]]) -> bool:
+    """Tell whether an open item at this connection stands for a difference: one of this goal's own unit or member."""
+    goal, watched = key
+    return any(connection == name and covers(goal, watched, owner, item) for connection, owner, item in waiting)
 
 
-def covers(field_name: str, item: str) -> bool:
-    """Tell whether an item's unit is the one of that field."""
-    names = {"text": "text", "status": "status", "target_date": "target_date", "step": "step:", "parent": "parent_map"}
-    return names.get(field_name.partition(" ")[0], "note:") in item
+def covers(goal: str, watched: str, owner: str, item: str) -> bool:
+    """Tell whether an item's unit is the one of that goal's watched value; `world` names a goal's step after it."""
+    match watched.partition(" ")[0]:
+        case "parent":
+            return (owner, item) == (PLAN, f"parent_map:{goal}")
+        case "step":
+            return owner == PLAN and (item == f"steps:st-{goal}" or item.startswith(f"step:st-{goal}."))
+        case "note":
+            return owner == goal and item.startswith("note:")
+        case _:
+            return (owner, item) == (goal, watched)
+
+
+def doubles(where: str, members: list[tuple[str, ...]]) -> list[str]:
+    """Return a line for each note, target or step that stands more than once in one goal or plan on one side."""
+    return [f"doubled: {one} at {where}" for one, count in Counter(members).items() if count > 1]
+
+
+def members_here(plan: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the notes, targets and steps of our record in words: what, whose, and what it says."""
+    found: list[tuple[str, ...]] = []
+    for goal in plan["goals"]:
+        found += [("note", goal["id"], entry["text"]) for entry in goal.get("progress", [])]
+        found += [("target", goal["id"], said(target)) for target in goal.get("targets", [])]
+        found += [("step", plan["id"], step["text"]) for step in goal.get("steps", [])]
+    return found
+
+
+def members_there(world: Any, name: str) -> list[tuple[str, ...]]:
+    """Return the notes, targets and steps at one EHR in words: what, in which resource, and what it says."""
+    storage = world.sandboxes[name].storage
+    found: list[tuple[str, ...]] = []
+    for goal in storage.resources("Goal"):
+        found += [("note", str(goal["id"]), note["text"]) for note in goal.get("note", [])]
+        found += [("target", str(goal["id"]), said(target)) for target in goal.get("target", [])]
+    for plan in storage.resources("CarePlan"):
+        found += [
+            ("step", str(plan["id"]), activity["detail"].get("description", ""))
+            for activity in plan.get("activity", [])
+            if "detail" in activity
+        ]
+    return found
+
+
+def said(target: dict[str, Any]) -> str:
+    """Return what a target asks for, without its id and day: a goal's own due date twice is the same target twice."""
+    kept = {key: value for key, value in target.items() if key not in ("id", "dueDate", "due_date")}
+    return json.dumps(kept, default=str, sort_keys=True)
 
 
 def values_here(plan: dict[str, Any]) -> dict[tuple[str, str], str | None]:
@@ -105,7 +149,7 @@ def values_here(plan: dict[str, Any]) -> dict[tuple[str, str], str | None]:
         for step in goal.get("steps", [])[:1]:
             found[goal["id"], "step"] = step.get("text")
         for entry in goal.get("progress", []):
-            found[goal["id"], "note " + entry["text"].rpartition(" ")[2]] = entry["text"]
+            found[goal["id"], "note " + entry["text"]] = entry["text"]
     return found
 
 
@@ -124,7 +168,7 @@ def values_there(world: Any, name: str) -> dict[tuple[str, str], str | None]:
         due = [one.get("dueDate") for one in goal.get("target", []) if one.get("id") == "due"]
         found[local, "target_date"] = due[0] if due else None
         for note in goal.get("note", []):
-            found[local, "note " + note["text"].rpartition(" ")[2]] = note["text"]
+            found[local, "note " + note["text"]] = note["text"]
         for extension in goal.get("extension", []):
             if extension["url"].endswith("goal-relationship"):
                 target = [
