@@ -19,10 +19,10 @@ from fhirgoals.fhir.terminology import CANONICAL_BASE
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
 from fhirgoals.store.links import Link
-from fhirgoals.sync.apply import Landed, NotLanded, settle_values
 from fhirgoals.sync.calls import Call
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import ConnectionConfig
+from fhirgoals.sync.outcome import Landed, NotLanded, settle_values
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.reconcile import reconcile
@@ -188,4 +188,4 @@ class _Stored(Planned):
         found = Found(resource_id, body, call.etag)
         linked = with_link(view, _link(view, call.key, resource_id))
         after = with_stored(there, call.key, found, refs_of(linked), knowledge_of(linked))
-        return with_bases(linked, settle_values(view, after, call.units)), after, Landed(found)
+        return with_bases(linked, settle_values(view, after, call.units)), after, Landed()

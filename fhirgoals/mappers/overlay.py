@@ -53,12 +53,23 @@ def overlay_goal(goal: str, record: WireGoal, push: Push, there: Assembled, refs
     Relations of the plan (`parent_map`, `relations`) touch the resource that carries them: R4's `milestone` stands on
     the parent. Nothing is written for a goal or person that has no reference here.
     """
-    for unit, value in push.units.items():
+    for unit, value in sorted(push.units.items(), key=lambda one: _turn(goal, one[0], one[1], there)):
         if unit.owner == goal:
             record = _GOAL[unit.name.partition(":")[0]](_Place(goal, unit, push, there, refs), record, value)
         elif unit.name.startswith(("parent_map:", "relations:")):
             record = _relations(goal, record, unit, value, refs)
     return record
+
+
+def _turn(goal: str, unit: Unit, value: Json, there: Assembled) -> tuple[bool, int]:
+    """Members are found by their position: changes come first, then removals from the end, so that none moves."""
+    if value is not None or unit.owner != goal:
+        return (False, 0)
+    head, _, member = unit.name.partition(":")
+    members = there.notes if head in ("note", "client_words") else there.targets
+    name = member or {"target_date": DUE}.get(head, head)
+    present = members.get(goal, ())
+    return (True, -present.index(name) if name in present else 0)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ An intent that is still there afterwards means "sent or not: unknown"; `recover`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from fhirgoals.domain.records import Plan
@@ -20,18 +20,11 @@ from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.errors import Outdated, Refused
 from fhirgoals.fhir.answers import (
     Answer,
-    Forbidden,
     Gone,
     NotFound,
-    NotSent,
-    Several,
     Stale,
     Stored,
-    Throttled,
-    Transient,
-    Unauthorised,
 )
-from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.fhir.client import EhrClient, MaySend
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.validate import new_faults
@@ -42,7 +35,8 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.calls import Call, Sent
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.merge import Verdict
-from fhirgoals.sync.reading import Found, There, with_stored
+from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, settle_values, why_not
+from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.rows import body_of, intent_of, item_of, link_of, note_losing_value
 from fhirgoals.sync.view import (
     Key,
@@ -54,31 +48,14 @@ from fhirgoals.sync.view import (
     with_bases,
     with_link,
     with_plan,
+    without_link,
 )
 
 LEASE_S = 30.0
 """How long a connection's lease is taken for; it is renewed with every plan and every call. After a process died its
 connection is free again when that time has passed."""
 
-Why: TypeAlias = Literal[
-    "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later"
-]
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Landed:
-    """The EHR holds what was sent, as `found` shows it."""
-
-    found: Found
-
-
-@dataclass(frozen=True)
-class NotLanded:
-    """Nothing was written there, or it is not known (`doubt`); `why` says what the run does next."""
-
-    why: Why
 
 
 @dataclass(frozen=True)
@@ -95,45 +72,6 @@ class Context:
     def today(self) -> date:
         """Return the day by the run's clock."""
         return self.clock().date()
-
-
-def settle_values(view: View, there: There, units: Mapping[Unit, Sent]) -> dict[Unit, Pair]:
-    """Return the pairs that a landed call settles; `there` shows what the server made of it.
-
-    A unit of which only half was written keeps our value of before: the next pass sends the rest (rule R3).
-    """
-    pairs: dict[Unit, Pair] = {}
-    for unit, sent in units.items():
-        now = there.theirs.assembled.values.get(unit)
-        before = view.bases.get(unit)
-        if sent.complete:
-            pairs[unit] = Pair(sent.ours, now, sent.rev)
-        else:
-            pairs[unit] = Pair(before.ours if before else None, now, before.rev if before else 0)
-    return pairs
-
-
-def _why(answer: Answer) -> Why:
-    """Return what an answer other than success means for the run."""
-    match answer:
-        case Stale():
-            return "stale"
-        case Several():
-            return "several"
-        case RefusedAnswer() | Forbidden() | Gone() | NotFound():
-            return "refused"
-        case NotSent():
-            return "stopped"
-        case Throttled() | Transient() | Unauthorised():
-            return "later"
-        case _:  # UnknownOutcome, or a reply that can't be read: sent or not is not known
-            return "doubt"
-
-
-def of_patient(view: View, call: Call) -> bool:
-    """Tell whether the resource that a call changes is still the linked patient's; `subject` is never merged."""
-    subject = None if call.before is None else stamp.subject(call.before)
-    return subject is None or refs_of(view).relative(subject) == view.patient
 
 
 class Writes:
@@ -187,7 +125,7 @@ class Writes:
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Send one call and settle what it carried; returns the view and reading after it."""
-        if new_faults(call.before, call.body):
+        if call.way != "delete" and new_faults(call.before, call.body):
             return view, there, NotLanded("would_not_be_valid")
         if not self.same_patient or not of_patient(view, call):
             return view, there, NotLanded("other_patient")
@@ -201,9 +139,12 @@ class Writes:
         except (Outdated, Refused):
             return view, there, NotLanded("stopped")
         answer = await self._call(view, call, body_of(intent), intent)
+        if call.way == "delete" and isinstance(answer, Gone | NotFound):
+            view, there = await self.deleted(view, there, call.key, intent.units)
+            return view, there, Landed(await self._versions_left(call))
         if isinstance(answer, Stored):
             return await self._stored(view, there, call, intent, answer)
-        why = _why(answer)
+        why = why_not(answer)
         if intent.id == new.id and why not in ("doubt", "several", "stale"):
             # Surely not stored. A call in doubt that was repeated stays one: its first try may have landed.
             await self._write(lambda tx: tx.intents.close(intent.id))
@@ -272,6 +213,11 @@ class Writes:
 
     async def _call(self, view: View, call: Call, body: Resource, intent: Intent) -> Answer:
         may_send = self._last_look(view, call, intent)
+        if call.way == "delete":
+            # HAPI ignores a stale If-Match on DELETE (measured): the version is looked at right before.
+            if not await self._unmoved(call):
+                return Stale(412)
+            return await self.context.client.delete(call.kind, call.resource_id or "", call.etag, may_send=may_send)
         if not call.creates and call.resource_id is not None:
             if call.etag is None and not await self._unmoved(call):
                 return Stale(412)
@@ -301,8 +247,9 @@ class Writes:
                 if known is None or known.state != "armed" or stored is None or stored.rev != view.rev:
                     return False
                 shown = disclosed(view, self.context.today())
-                if shown.plan is None or (call.kind == "Goal" and call.local_id not in shown.goals):
-                    return False
+                there = shown.plan is not None and (call.kind != "Goal" or call.local_id in shown.goals)
+                if there != (call.way == "write"):
+                    return False  # what may not be there is not sent; what may be there again is not taken back
                 tx.intents.mark_sent(intent.id, self.context.clock())
                 return True
 
@@ -323,8 +270,40 @@ class Writes:
         if call.creates and not answer.created:
             # It was there already: what stands there need not be what we sent now. `recover` takes it over.
             return view, there, NotLanded("doubt")
-        view, there = await self.landed(view, there, call.key, found, call.units, "push")
-        return view, there, Landed(found)
+        action = "push" if call.way == "write" else "retract"
+        view, there = await self.landed(view, there, call.key, found, call.units, action)
+        return view, there, Landed(None if call.way == "write" else await self._versions_left(call))
+
+    async def _versions_left(self, call: Call) -> int | None:
+        """Return how many older versions with content the server's history still shows; the report names them."""
+        versions = await self.context.client.history(call.kind, call.resource_id or "")
+        if versions is None:
+            return None
+        shown = sum(one.tree is not None for one in versions)
+        return shown if call.way == "delete" else max(shown - 1, 0)
+
+    async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
+        """tx2 of a delete: forget link and pairs, so that what is shared again is created anew."""
+        at = self.context.clock()
+
+        def work(tx: Tx) -> None:
+            tx.links.delete(view.connection, *key)
+            tx.bases.drop(view.connection, view.plan.id, units)
+            for one in tx.intents.for_plan(view.connection, view.plan.id):
+                if (one.kind, one.local_id) == key:
+                    tx.intents.close(one.id)
+            tx.audit.write(
+                at=at,
+                actor="sync",
+                action="delete",
+                connection=view.connection,
+                plan_id=view.plan.id,
+                detail={"resource": key[0], "units": len(units)},
+            )
+
+        await self._write(work)
+        after = without_link(view, key, units)
+        return after, without(there, key, refs_of(after), knowledge_of(after))
 
     async def landed(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Record
@@ -26,6 +26,7 @@ from fhirgoals.sync.decide import Decision, Kind, Ours, Place, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.outline import outline_there
 from fhirgoals.sync.reading import There
+from fhirgoals.sync.withdraw import WITHDRAWN_REV, references_in, withdrawn
 
 R = TypeVar("R", bound=Record)
 
@@ -42,9 +43,15 @@ class Sent:
     complete: bool = True
 
 
+Way: TypeAlias = Literal["write", "withdraw", "delete"]
+
+
 @dataclass(frozen=True)
 class Call:
-    """One write: create or update of one resource. `before` is what was last read of it, `body` what is sent."""
+    """One write: create, update or delete of one resource. `before` is what was last read of it, `body` what is sent.
+
+    `way` is `withdraw` or `delete` where the resource may no longer be there: these go only while that is so.
+    """
 
     kind: Kind
     local_id: str
@@ -53,6 +60,7 @@ class Call:
     resource_id: str | None = None
     etag: str | None = None
     before: Resource | None = None
+    way: Way = "write"
 
     @property
     def key(self) -> tuple[Kind, str]:
@@ -122,7 +130,9 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
     if decision.create_plan and some and ("CarePlan", ours.plan_id) not in terms.failed:
         return Pass((builder.create_plan(),), settled)
     call, settled_there = builder.update_plan()
-    return Pass((call,) if call else (), settled | settled_there)
+    if call or settled or settled_there:
+        return Pass((call,) if call else (), settled | settled_there)
+    return Pass(builder.retirements(decision.retire))
 
 
 def _named(unit: Unit, value: Json, plan_id: str, refs: Refs) -> bool:
@@ -206,8 +216,43 @@ class _Builder:
                 }
                 continue
             sent = self._sent(allowed, goal_id)
-            calls.append(Call("Goal", goal_id, body, sent, found.resource_id, found.etag, found.tree))
+            way: Way = "write" if goal_id in self.ours.goals else "withdraw"
+            calls.append(Call("Goal", goal_id, body, sent, found.resource_id, found.etag, found.tree, way))
         return tuple(calls), settled
+
+    def retirements(self, keys: Iterable[tuple[Kind, str]]) -> tuple[Call, ...]:
+        """Return the calls that take resources back: first those that no other of them refers to."""
+        left = {key: self.there.found[key] for key in keys if key in self.there.found and key not in self.terms.failed}
+        calls = [call for key in left if (call := self._retirement(key)) is not None]
+        if self.ours.retract != "delete":
+            return tuple(calls)
+        names = {call.key: f"{call.kind}/{call.resource_id}" for call in calls}
+        named = {call.key: references_in(left[call.key].tree) for call in calls}
+        free = [
+            call
+            for call in calls
+            if not any(names[call.key] in found for key, found in named.items() if key != call.key)
+        ]
+        return tuple(free or calls[:1])
+
+    def _retirement(self, key: tuple[Kind, str]) -> Call | None:
+        kind, local_id = key
+        found = self.there.found[key]
+        theirs = self.ours.born_there | self.there.theirs.assembled.born_there
+        if self.ours.retract == "delete":
+            theirs = frozenset()
+        pairs = {
+            unit: pair
+            for unit, pair in self.bases.items()
+            if unit not in theirs and key in carriers(self.ours.plan_id, unit, pair.ours, pair.theirs)
+        }
+        sent = {unit: Sent(None, WITHDRAWN_REV) for unit in pairs}
+        if self.ours.retract == "delete":
+            return Call(kind, local_id, {}, sent, found.resource_id, found.etag, found.tree, "delete")
+        body = withdrawn(key, self.ours.retract, self.there, pairs)
+        if same(body, found.tree):
+            return None
+        return Call(kind, local_id, body, sent, found.resource_id, found.etag, found.tree, "withdraw")
 
     def removes(self, call: Call) -> bool:
         """Tell whether a call takes a child from a parent: such calls go before those that only add."""
@@ -332,7 +377,9 @@ def describe(calls: Iterable[Call]) -> list[dict[str, Json]]:
     """Return calls as people and programs read them: method, resource and the names of the units."""
     return [
         {
-            "operation": "create" if call.creates else "update",
+            "operation": {"withdraw": "retract", "delete": "delete"}.get(
+                call.way, "create" if call.creates else "update"
+            ),
             "resource": call.kind,
             "id": call.local_id,
             "units": sorted({unit.name for unit in call.units}),

@@ -14,6 +14,7 @@ from fhirgoals.domain import fields
 from fhirgoals.domain.units import Unit
 from fhirgoals.errors import ConfigurationError
 from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.sync.decide import Retract
 from fhirgoals.sync.merge import Accept, Clash
 
 
@@ -30,7 +31,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     release: Literal["on_sign", "quiet_minutes", "on_save"] = "quiet_minutes"
     quiet_minutes: int = 15
     scope: Literal["ours", "linked_plans"] = "linked_plans"
-    retract: Literal["leave", "blank", "entered_in_error", "delete"] = "leave"
+    retract: Retract = "leave"
     portal_visible: bool = False
     send_proposed: bool = False
     operation_id_kept: bool = False

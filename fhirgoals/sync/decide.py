@@ -16,6 +16,8 @@ from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
 
 Kind: TypeAlias = Literal["Goal", "CarePlan"]
+Retract: TypeAlias = Literal["leave", "blank", "entered_in_error", "delete"]
+"""What becomes of a resource that was sent and may no longer go (design 5.10)."""
 
 
 class Place(StrEnum):
@@ -39,7 +41,8 @@ class Ours:
     `visible` are the disclosed and linked units, `hidden` the units that we have and it may not see, `revs` the
     revision that last touched each unit, `goals` the goals that go there, depth first. `born_there` are members that
     came from this connection and go back only to it; `elsewhere` are units whose value came from another EHR that this
-    one is not told of, with our value (they are not in `visible`). `refused` is why nothing goes there at all, if so.
+    one is not told of, with our value (they are not in `visible`). `refused` is why nothing goes there at all, if so;
+    `retract` is what becomes of a resource that was sent and may no longer be there.
     """
 
     plan_id: str
@@ -51,6 +54,7 @@ class Ours:
     born_there: frozenset[Unit] = frozenset()
     elsewhere: Mapping[Unit, Json] = field(default_factory=dict)
     refused: str | None = None
+    retract: Retract = "leave"
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,16 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Decision:
-    """What follows for the plan: goals to create, a verdict per unit that is not quiet, and what waits."""
+    """What follows for the plan: goals to create, a verdict per unit that is not quiet, and what waits.
+
+    `retire` are resources that were sent and may no longer be there, if the connection takes them back.
+    """
 
     creates: tuple[str, ...] = ()
     create_plan: bool = False
     verdicts: Mapping[Unit, Verdict] = field(default_factory=dict)
     waiting: tuple[Waiting, ...] = ()
+    retire: tuple[tuple[Kind, str], ...] = ()
 
     def units(self, action: Action) -> dict[Unit, Verdict]:
         """Return the verdicts of one action."""
@@ -99,12 +107,10 @@ REQUIRED = ("text", "status")
 def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Policy) -> Decision:
     """Return what follows for one plan at one connection.
 
-    Where nothing may go there at all, nothing is written, and what was sent earlier becomes one waiting item.
+    Where nothing may go there at all, nothing is sent, and what was sent earlier is taken back or waits for a person.
     """
-    sent = [key for key, place in theirs.places.items() if place is not Place.ABSENT]
     if ours.refused is not None:
-        kept = (Waiting("retract", ours.plan_id, "", ours.refused),) if sent else ()
-        return Decision(waiting=kept)
+        return _withdrawn(ours, theirs)
     absent = (goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT)
     # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
     creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & ours.elsewhere.keys())
@@ -126,7 +132,57 @@ def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Polic
             verdicts[unit] = verdict
     verdicts = _with_their_members(verdicts, ours, theirs)
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, ours.elsewhere)]
-    return Decision(creates, create_plan, verdicts, tuple(waiting))
+    return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
+
+
+def _withdrawn(ours: Ours, theirs: Theirs) -> Decision:
+    there = tuple(key for key, place in sorted(theirs.places.items()) if place in (Place.PRESENT, Place.VOID))
+    if ours.retract != "leave":
+        hidden = [
+            Waiting(str(place), local_id, "", "no_longer_disclosed")
+            for (_, local_id), place in sorted(theirs.places.items())
+            if place is Place.UNREADABLE
+        ]
+        return Decision(waiting=tuple(hidden), retire=there)
+    return Decision(waiting=(Waiting("retract", ours.plan_id, "", ours.refused or ""),) if there else ())
+
+
+def _retired(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> tuple[tuple[Kind, str], ...]:
+    """Return the goals to take back: sent, no longer shown, and no reference to them waits for a person."""
+    if ours.retract == "leave":
+        return ()
+    waits = {
+        goal
+        for unit, verdict in verdicts.items()
+        if unit.owner == ours.plan_id and verdict.action in (Action.CONFLICT, Action.PROPOSE, Action.HOLD)
+        for goal in _named_by(unit, verdict.seen)
+    }
+    return tuple(
+        key
+        for key, place in sorted(theirs.places.items())
+        if key[0] == "Goal"
+        and key[1] not in ours.goals
+        and key[1] not in waits
+        and place in (Place.PRESENT, Place.VOID)
+    )
+
+
+def _named_by(unit: Unit, seen: Seen) -> set[str]:
+    """Return the goals that a unit of the plan refers to."""
+    pair = (seen.pair.ours, seen.pair.theirs) if seen.pair else ()
+    values = [value for value in (seen.ours, seen.theirs, *pair) if value is not None]
+    match unit.family:
+        case "parent_map":
+            return {unit.member, *(parent for value in values for parent in value)}
+        case "relations":
+            start, _kind, end = unit.member.split("|")
+            return {start, end}
+        case "membership":
+            return {unit.member}
+        case "steps":
+            return {value["goal"] for value in values if isinstance(value, dict) and "goal" in value}
+        case _:
+            return set()
 
 
 def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str], ...]:
@@ -195,8 +251,9 @@ def _resources(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> 
     """Return what waits because of a whole resource: withheld after it was sent, gone, void or unreadable there."""
     waiting = []
     for (kind, local_id), place in sorted(theirs.places.items()):
-        if kind == "Goal" and local_id not in ours.goals and place is Place.PRESENT:
-            waiting.append(Waiting("retract", local_id, "", "no_longer_disclosed"))
+        if kind == "Goal" and local_id not in ours.goals and place is not Place.UNREADABLE:
+            if ours.retract == "leave" and place in (Place.PRESENT, Place.VOID):
+                waiting.append(Waiting("retract", local_id, "", "no_longer_disclosed"))
             continue
         match place:
             case Place.GONE | Place.VOID | Place.UNREADABLE:

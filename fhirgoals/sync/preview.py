@@ -5,7 +5,7 @@ A server that stores what it is sent is assumed; what a real one makes of it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,12 +14,12 @@ from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.store.links import Link
-from fhirgoals.sync.apply import Landed, NotLanded, of_patient, settle_values
 from fhirgoals.sync.calls import Call, Sent
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.merge import Verdict
-from fhirgoals.sync.reading import Found, There, with_stored
-from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan
+from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, settle_values
+from fhirgoals.sync.reading import Found, There, with_stored, without
+from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan, without_link
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,21 @@ class Planned:
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Take the call as stored as it is."""
-        if new_faults(call.before, call.body):
+        if call.way != "delete" and new_faults(call.before, call.body):
             return view, there, NotLanded("would_not_be_valid")
         if not self.same_patient or not of_patient(view, call):
             return view, there, NotLanded("other_patient")
+        if call.way == "delete":
+            view, there = await self.deleted(view, there, call.key, call.units)
+            return view, there, Landed()
         found = Found(call.resource_id or str(self.new_id()), call.body, call.etag)
         view, there = await self.landed(view, there, call.key, found, call.units, "push")
-        return view, there, Landed(found)
+        return view, there, Landed()
+
+    async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
+        """Note a delete."""
+        after = without_link(view, key, units)
+        return after, without(there, key, refs_of(after), knowledge_of(after))
 
     async def close_intent(self, _intent_id: str) -> None:
         """Nothing to clear."""

@@ -67,6 +67,13 @@ class Knowledge:
     void_here: frozenset[str] = frozenset()
     sent: Values = field(default_factory=dict)
 
+    def void(self, goal: str) -> bool:
+        """Tell whether we marked the goal entered-in-error ourselves: here, or there when it was taken back."""
+        pair = self.bases.get(Unit(goal, "status"))
+        if goal in self.void_here or pair is None or pair.ours is not None:
+            return goal in self.void_here
+        return isinstance(pair.theirs, dict) and pair.theirs.get("lifecycle") == "entered_in_error"
+
     @property
     def known(self) -> Values:
         """The units last seen there, and over them what was just sent: a server may drop every id that we gave."""
@@ -99,7 +106,7 @@ def read_there(
             continue
         record = goal.GOAL.from_fhir(one.tree)
         goals[local_id] = record
-        if record.lifecycle == "entered_in_error" and local_id not in knowledge.void_here:
+        if record.lifecycle == "entered_in_error" and not knowledge.void(local_id):
             places[key] = Place.VOID
     # Milestones of void goals do not count (design 5.2).
     alive = {
@@ -136,3 +143,10 @@ def with_stored(there: There, key: tuple[Kind, str], stored: Found, refs: Refs, 
     """Return the reading with one resource replaced by what the server has just stored."""
     missing = {one: place for one, place in there.theirs.places.items() if one != key and one not in there.found}
     return read_there(there.plan_id, {**there.found, key: stored}, missing, refs, knowledge)
+
+
+def without(there: There, key: tuple[Kind, str], refs: Refs, knowledge: Knowledge) -> There:
+    """Return the reading without a resource that was deleted there."""
+    missing = {one: place for one, place in there.theirs.places.items() if one != key and one not in there.found}
+    found = {one: known for one, known in there.found.items() if one != key}
+    return read_there(there.plan_id, found, missing, refs, knowledge)

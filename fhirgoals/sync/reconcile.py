@@ -15,12 +15,12 @@ from fhirgoals.domain.invariants import check
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json, Pair, Unit
 from fhirgoals.domain.with_units import CannotTake, with_units
-from fhirgoals.sync.apply import Landed, NotLanded
 from fhirgoals.sync.calls import Call, Terms, describe, next_pass
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Decision, Place, Waiting, decide
-from fhirgoals.sync.merge import Action, Verdict
+from fhirgoals.sync.merge import Action, Seen, Verdict, changed
+from fhirgoals.sync.outcome import Landed, NotLanded
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of
@@ -51,6 +51,8 @@ class Outcome:
     later: bool = False
     """Whether the EHR asked to wait or is not to be had: the plan stays marked for the next run."""
     failed: dict[Key, str] = field(default_factory=dict)
+    retracted: list[dict[str, Json]] = field(default_factory=list)
+    """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows."""
 
 
 class Effects(Protocol):
@@ -113,6 +115,7 @@ class _Run:
         self.policy = TablePolicy(view.config.policy)
         self.cannot: dict[Unit, str] = {}
         self.decision = Decision()
+        self.took_back: set[Key] = set()
 
     def decide(self) -> Decision:
         """Judge everything on what is known now; what could not be taken is held."""
@@ -184,20 +187,24 @@ class _Run:
         for unit, verdict in pulls.items():
             origin = origin_of(self.view, self.there.found, unit)
             try:
-                changed = with_units(plan, {unit: verdict.seen.theirs}, origin)
+                after = with_units(plan, {unit: verdict.seen.theirs}, origin)
             except CannotTake:
                 self.cannot[unit] = "no_place_here"
                 continue
-            if not _errors(changed) <= faults:
+            if not _errors(after) <= faults:
                 self.cannot[unit] = "would_break_an_invariant"
                 continue
-            plan = changed
+            plan = after
             taken.append(unit)
         return plan, taken
 
     async def _send(self, call: Call) -> None:
+        unseen = self._changed_there(call) if call.key in self.decision.retire else []
         self.view, self.there, result = await self.effects.send(self.view, self.there, call)
         match result:
+            case Landed(left=left) if call.way != "write":
+                await self._took_back(call, left)
+                await self.effects.note_history(self.view, unseen)
             case Landed():
                 self.outcome.created += call.creates
                 self.outcome.pushed += not call.creates
@@ -213,6 +220,25 @@ class _Run:
                 self.outcome.again = self.outcome.doubt = True
             case NotLanded():
                 self.outcome.again = True
+
+    def _changed_there(self, call: Call) -> list[Verdict]:
+        """Return what the EHR changed in a resource that is to be taken back: its values go with it."""
+        values = self.there.theirs.assembled.values
+        seen = (Seen(unit, self.view.bases.get(unit), None, values.get(unit)) for unit in call.units)
+        return [Verdict(one, Action.IGNORE, "taken_back") for one in seen if changed(one)[1]]
+
+    async def _took_back(self, call: Call, left: int | None) -> None:
+        """Note what was taken back."""
+        self.outcome.pushed += 1
+        self.outcome.operations.extend(describe([call]))
+        if call.local_id in ours_of(self.view, self.today).goals or call.key not in self.decision.retire:
+            return
+        if call.key in self.took_back:
+            self.outcome.failed[call.key] = "was_not_taken_back"  # the server answers well and keeps the content
+        self.took_back.add(call.key)
+        self.outcome.retracted.append(
+            {"resource": call.kind, "id": call.local_id, "way": self.view.config.retract, "versions_left": left}
+        )
 
     async def _overruled(self, call: Call) -> None:
         lost = [

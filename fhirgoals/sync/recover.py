@@ -8,7 +8,7 @@ after ours can be ours, and it is when it equals what was sent.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from fhirgoals.domain.units import Unit, same_value
@@ -31,6 +31,10 @@ class Settling(Protocol):
         self, view: View, there: There, key: Key, found: Found, units: Mapping[Unit, Sent], action: str
     ) -> tuple[View, There]:
         """Settle a call that landed."""
+        ...
+
+    async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
+        """Settle a delete that landed."""
         ...
 
     async def close_intent(self, intent_id: str) -> None:
@@ -108,12 +112,18 @@ async def _updated(
     match answer:
         case Stored(tree=dict() as tree):
             current = Found(intent.resource_id, tree, answer.etag, answer.version)
+        case Gone() | NotFound() if intent.method == "delete":
+            view, there = await writes.deleted(view, there, key, intent.units)
+            return view, there, None
         case Gone() | NotFound():
             await writes.close_intent(intent.id)
             return view, there, None
         case _:
             raise not_answered(view.connection, intent.kind, answer)
     if current.etag is not None and current.etag == intent.etag:
+        return view, there, None
+    if intent.method == "delete":
+        await writes.close_intent(intent.id)  # it moved before the delete came
         return view, there, None
     landed = await _version_after(context, view, there, intent, current)
     if landed is None:

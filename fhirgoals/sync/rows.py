@@ -32,11 +32,11 @@ def intent_of(view: View, call: Call, body: Resource, operation: UUID, *, fence:
         plan_id=view.plan.id,
         kind=call.kind,
         local_id=call.local_id,
-        method="create" if call.creates else "update",
+        method="delete" if call.way == "delete" else "create" if call.creates else "update",
         resource_id=call.resource_id,
         etag=call.etag,
         units={unit: {"ours": one.ours, "rev": one.rev, "complete": one.complete} for unit, one in call.units.items()},
-        body=raw_text(body),
+        body="" if call.way == "delete" else raw_text(body),
         body_hash=hashlib.sha256(raw_text(call.body).encode()).hexdigest(),
         opened_at=at,
         fence=fence,
@@ -45,7 +45,7 @@ def intent_of(view: View, call: Call, body: Resource, operation: UUID, *, fence:
 
 def body_of(intent: Intent) -> Resource:
     """Return the body that an intent carried."""
-    tree = loads(intent.body)
+    tree = loads(intent.body) if intent.body else {}
     return tree if isinstance(tree, dict) else {}
 
 

@@ -53,12 +53,14 @@ class Counts:
     unanswered: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     operations: list[dict[str, Json]] = field(default_factory=list)
+    retracted: list[dict[str, Json]] = field(default_factory=list)
 
     def add(self, outcome: Outcome) -> None:
         """Add what one look at one plan did."""
         for name in ("created", "pushed", "pulled"):
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
         self.operations.extend(outcome.operations)
+        self.retracted.extend(outcome.retracted)
 
     def add_state(self, outcome: Outcome) -> None:
         """Add how one plan stands after its last look."""

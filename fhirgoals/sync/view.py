@@ -7,7 +7,7 @@ without writing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -130,9 +130,16 @@ def disclosed(view: View, on: date) -> Disclosed:
 def ours_of(view: View, on: date) -> Ours:
     """Return our side of the plan as `decide` takes it."""
     shown = disclosed(view, on)
+    born_there = frozenset(
+        Unit(goal.id, f"note:{entry.id}")
+        for goal in view.plan.goals
+        for entry in goal.progress
+        if entry.origin is not None and entry.origin.system == view.connection
+    )
+    retract = view.config.retract
     if shown.plan is None:
         refused = shown.refused or "nothing_disclosed"
-        return Ours(view.plan.id, view.rev, {}, revs=view.revs, refused=refused)
+        return Ours(view.plan.id, view.rev, {}, revs=view.revs, born_there=born_there, refused=refused, retract=retract)
     told_of = {view.connection, *view.config.share_origins}
     elsewhere = frozenset(
         unit for unit, origin in view.origins.items() if origin not in told_of and unit.family not in DERIVED
@@ -143,15 +150,9 @@ def ours_of(view: View, on: date) -> Ours:
         if unit not in elsewhere and not _without_its_words(unit, elsewhere, view.bases)
     }
     hidden = frozenset(units(view.plan).keys() - seen.keys())
-    born_there = frozenset(
-        Unit(goal.id, f"note:{entry.id}")
-        for goal in view.plan.goals
-        for entry in goal.progress
-        if entry.origin is not None and entry.origin.system == view.connection
-    )
     real = units(view.plan)
     kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
-    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept)
+    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract)
 
 
 def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Unit, Pair]) -> bool:
@@ -194,6 +195,12 @@ def with_bases(view: View, pairs: Mapping[Unit, Pair]) -> View:
 def with_link(view: View, link: Link) -> View:
     """Return the view with one resource linked or its link renewed."""
     return replace(view, links={**view.links, (link.kind, link.local_id): link})
+
+
+def without_link(view: View, key: Key, units_: Collection[Unit]) -> View:
+    """Return the view with one resource forgotten: it is deleted there, and so are the pairs of what it carried."""
+    links = {one: link for one, link in view.links.items() if one != key}
+    return replace(view, links=links, bases={unit: pair for unit, pair in view.bases.items() if unit not in units_})
 
 
 def with_plan(view: View, plan: Plan, rev: int, touched: Mapping[Unit, object]) -> View:

@@ -632,3 +632,18 @@ async def test_no_list_is_not_an_empty_list(here: World) -> None:
     assert {"target:m-phq9", "target:m-who5"} <= held
     assert len((await here.plan(PLAN)).goal("g-mood").targets) == 2
     await quiet(here)
+
+
+async def test_members_taken_out_and_changed_at_once_are_the_right_ones(here: World) -> None:
+    """Notes are found by position there: two removed and one changed in one push leave every other as it is."""
+    plan = await started(here)
+    entry = plan.goal("g-mood").progress[0]
+    notes = tuple(msgspec.structs.replace(entry, id=f"row-{n}", text=f"Row {n}") for n in range(6))
+    await here.edit(PLAN, "g-sleep", progress=notes)
+    await here.sync()
+    kept = (notes[1], msgspec.structs.replace(notes[3], text="Row 3, mended"), notes[4])
+    await here.edit(PLAN, "g-sleep", progress=kept)
+    await here.sync()
+    there = [note["text"] for note in here.goals()[SLEEP]["note"] if str(note["text"]).startswith("Row")]
+    assert there == ["Row 1", "Row 3, mended", "Row 4"]
+    await quiet(here)

@@ -1,0 +1,84 @@
+"""What became of one call, and which pairs it settles: shared by the writes of a run and by its preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from fhirgoals.domain.units import Pair, Unit
+from fhirgoals.fhir.answers import (
+    Answer,
+    Forbidden,
+    Gone,
+    NotFound,
+    NotSent,
+    Several,
+    Stale,
+    Throttled,
+    Transient,
+    Unauthorised,
+)
+from fhirgoals.fhir.answers import Refused as RefusedAnswer
+from fhirgoals.mappers import stamp
+from fhirgoals.sync.calls import Call, Sent
+from fhirgoals.sync.reading import There
+from fhirgoals.sync.view import View, refs_of
+
+Why: TypeAlias = Literal[
+    "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later"
+]
+
+
+@dataclass(frozen=True)
+class Landed:
+    """The EHR did what was asked. `left` are the older versions that its history still shows of what was taken back,
+    `None` where it was no taking back or the server shows no history."""
+
+    left: int | None = None
+
+
+@dataclass(frozen=True)
+class NotLanded:
+    """Nothing was written there, or it is not known (`doubt`); `why` says what the run does next."""
+
+    why: Why
+
+
+def settle_values(view: View, there: There, units: Mapping[Unit, Sent]) -> dict[Unit, Pair]:
+    """Return the pairs that a landed call settles; `there` shows what the server made of it.
+
+    A unit of which only half was written keeps our value of before: the next pass sends the rest (rule R3).
+    """
+    pairs: dict[Unit, Pair] = {}
+    for unit, sent in units.items():
+        now = there.theirs.assembled.values.get(unit)
+        before = view.bases.get(unit)
+        if sent.complete:
+            pairs[unit] = Pair(sent.ours, now, sent.rev)
+        else:
+            pairs[unit] = Pair(before.ours if before else None, now, before.rev if before else 0)
+    return pairs
+
+
+def why_not(answer: Answer) -> Why:
+    """Return what an answer other than success means for the run."""
+    match answer:
+        case Stale():
+            return "stale"
+        case Several():
+            return "several"
+        case RefusedAnswer() | Forbidden() | Gone() | NotFound():
+            return "refused"
+        case NotSent():
+            return "stopped"
+        case Throttled() | Transient() | Unauthorised():
+            return "later"
+        case _:  # UnknownOutcome, or a reply that can't be read: sent or not is not known
+            return "doubt"
+
+
+def of_patient(view: View, call: Call) -> bool:
+    """Tell whether the resource that a call changes is still the linked patient's; `subject` is never merged."""
+    subject = None if call.before is None else stamp.subject(call.before)
+    return subject is None or refs_of(view).relative(subject) == view.patient

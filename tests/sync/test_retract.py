@@ -1,0 +1,216 @@
+"""Taking back what was sent and may no longer be there, in the four ways of a connection (design 5.10)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+
+from fhirgoals.domain.records import Plan, Withheld
+from fhirgoals.fhir.wire import Request
+from tests.sync.world import World, example, world
+
+PLAN, GOAL = "plan-dep-01", "g-explore-empty"
+EMPTY = "Understand what feeds the lasting dissatisfaction behind an outwardly successful life"
+WAYS = ("blank", "entered_in_error", "delete")
+
+
+@pytest.fixture(params=WAYS)
+def here(request: pytest.FixtureRequest) -> Iterator[World]:
+    with world(retract=request.param) as one:
+        yield one
+
+
+async def started(here: World) -> Plan:
+    plan = example("01")
+    await here.add_connection()
+    await here.put(plan)
+    await here.know_people(plan)
+    await here.sync()
+    return plan
+
+
+async def withhold(here: World, goal: str = GOAL) -> None:
+    plan = await here.plan(PLAN)
+    disclosure = msgspec.structs.replace(plan.disclosure, withheld=(Withheld(target=goal),))
+    goals = tuple(msgspec.structs.replace(one, share="withheld") if one.id == goal else one for one in plan.goals)
+    await here.put(msgspec.structs.replace(plan, goals=goals, disclosure=disclosure))
+
+
+async def share_again(here: World, goal: str = GOAL) -> None:
+    plan = await here.plan(PLAN)
+    disclosure = msgspec.structs.replace(plan.disclosure, withheld=())
+    goals = tuple(msgspec.structs.replace(one, share="default") if one.id == goal else one for one in plan.goals)
+    await here.put(msgspec.structs.replace(plan, goals=goals, disclosure=disclosure))
+
+
+def everything(here: World) -> str:
+    """Return the current text of every resource there."""
+    kinds = ("Goal", "CarePlan")
+    return "".join(
+        msgspec.json.encode(one, enc_hook=str).decode()
+        for kind in kinds
+        for one in here.sandbox.storage.resources(kind)
+    )
+
+
+def words_of(plan: Plan, goal_id: str) -> list[str]:
+    goal = plan.goal(goal_id)
+    texts = [goal.text, goal.client_words, *(step.text for step in goal.steps), *(one.text for one in goal.progress)]
+    return [text for text in texts if text]
+
+
+async def quiet(here: World) -> None:
+    counts = await here.sync()
+    assert (counts.writes, counts.pulled, counts.proposals, counts.conflicts) == (0, 0, 0, 0)
+
+
+async def test_a_withheld_goal_leaves_no_word_and_no_reference(here: World) -> None:
+    """Its words are in no current version there, nothing refers to it, and the report says what the history keeps."""
+    plan = await started(here)
+    gone = f"Goal/{here.goals()[EMPTY]['id']}"
+    assert all(text in everything(here) for text in words_of(plan, GOAL) if text == EMPTY)
+    await withhold(here)
+    counts = await here.sync()
+    way = here.config["retract"]
+    assert counts.retracted == [{"resource": "Goal", "id": GOAL, "way": way, "versions_left": 1}]
+    text = everything(here)
+    assert [one for one in words_of(plan, GOAL) if one in text] == []
+    assert f'"{gone}"' not in text
+    assert await here.inbox() == []
+    left = [one for one in here.sandbox.storage.resources("Goal") if f"Goal/{one['id']}" == gone]
+    states = {"blank": ["cancelled"], "entered_in_error": ["entered-in-error"], "delete": []}
+    assert [one["lifecycleStatus"] for one in left] == states[str(way)]
+    await quiet(here)
+
+
+async def test_what_others_wrote_in_it_stays_where_it_is_not_deleted(here: World) -> None:
+    """A nurse's note and a field of the EHR's own are theirs: only what was ours is taken out."""
+    await started(here)
+
+    def nurse(tree: dict[str, Any]) -> None:
+        tree["extension"] = [*tree.get("extension", []), {"url": "https://ehr.example/own", "valueString": "bed 7"}]
+        tree["note"] = [*tree.get("note", []), {"authorString": "A nurse", "text": "Slept through"}]
+
+    here.change("Goal", str(here.goals()[EMPTY]["id"]), nurse)
+    await here.sync()
+    await withhold(here)
+    await here.sync()
+    kept = ("bed 7" in everything(here), "Slept through" in everything(here))
+    assert kept == ((False, False) if here.config["retract"] == "delete" else (True, True))
+    await quiet(here)
+
+
+async def test_what_is_shared_again_is_there_again(here: World) -> None:
+    """Withheld and shared again: the goal, its steps and its place in the tree are as before, and there once."""
+    plan = await started(here)
+    before = len(here.goals())
+    await withhold(here)
+    await here.sync()
+    await share_again(here)
+    await here.sync()
+    assert len(here.goals()) == before
+    assert [text for text in words_of(plan, GOAL) if text in everything(here)] != []
+    assert here.goals()[EMPTY]["lifecycleStatus"] == "completed"
+    assert (await here.plan(PLAN)).goal(GOAL).text == EMPTY
+    assert await here.inbox() == []
+    await quiet(here)
+
+
+@pytest.mark.parametrize("how", ["refused", "revoked", "expired"])
+async def test_the_end_of_a_consent_takes_everything_back(here: World, how: str) -> None:
+    """Refused, revoked, or expired by the calendar: no word of the plan is left in a current version."""
+    plan = await started(here)
+    if how == "expired":
+        here.now = here.now.replace(year=2027, month=6)
+    else:
+        ended = {"granted": None, "refused": date(2026, 11, 6)} if how == "refused" else {"expires": date(2026, 11, 5)}
+        consents = tuple(
+            msgspec.structs.replace(one, **ended) if one.endpoint == "ehr-main" else one
+            for one in plan.disclosure.consents
+        )
+        disclosure = msgspec.structs.replace(plan.disclosure, consents=consents)
+        await here.put(msgspec.structs.replace(plan, disclosure=disclosure))
+    counts = await here.sync()
+    assert len(counts.retracted) == 15
+    text = everything(here)
+    found = [one for goal in plan.goals for one in words_of(plan, goal.id) if one in text]
+    assert found == []
+    assert plan.title not in text
+    assert await here.inbox() == []
+    await quiet(here)
+
+
+async def test_preview_names_what_is_taken_back(here: World) -> None:
+    """The operations of the preview are those of the run, and nothing is written before it."""
+    await started(here)
+    await withhold(here)
+    planned = await here.runner().preview()
+    assert EMPTY in here.goals()
+    done = await here.sync()
+    assert planned.operations == done.operations
+    assert [one["operation"] for one in done.operations if one["id"] == GOAL] == [
+        "delete" if here.config["retract"] == "delete" else "retract"
+    ]
+
+
+async def test_a_change_of_the_ehr_in_it_stays_in_the_history_here(here: World) -> None:
+    """The EHR reworded the goal and nobody here has seen it: taking the goal back keeps those words in our history."""
+    await started(here)
+    here.change("Goal", str(here.goals()[EMPTY]["id"]), lambda tree: tree.update(description={"text": "Reworded"}))
+    await withhold(here)
+    await here.sync()
+    items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+    assert [(one.owner, one.unit, one.theirs) for one in items if one.kind == "history"] == [(GOAL, "text", "Reworded")]
+    assert "Reworded" not in everything(here)
+    await quiet(here)
+
+
+async def test_a_reference_that_the_ehr_changed_comes_first(here: World) -> None:
+    """The EHR moved a step of the goal meanwhile: one item asks, and the goal stands until that is settled."""
+    await started(here)
+    [care_plan] = here.care_plans()
+    gone = f"Goal/{here.goals()[EMPTY]['id']}"
+    other = next(f"Goal/{one['id']}" for text, one in here.goals().items() if text != EMPTY)
+
+    def moved(tree: dict[str, Any]) -> None:
+        for activity in tree["activity"]:
+            for reference in activity.get("detail", {}).get("goal", []):
+                if reference["reference"] == gone:
+                    reference["reference"] = other
+                    return
+
+    here.change("CarePlan", str(care_plan["id"]), moved)
+    await withhold(here)
+    counts = await here.sync()
+    assert counts.retracted == []
+    assert EMPTY in here.goals()
+    assert {(kind, owner) for kind, owner, _ in await here.inbox()} == {("conflict", PLAN)}
+
+
+async def test_a_server_that_keeps_what_it_was_told_to_forget_is_told_of() -> None:
+    """The reply is well but the words still stand: one open item, not another try without end."""
+    with world(retract="blank") as here:
+        await started(here)
+        await withhold(here)
+        here.http = Keeper(here.http)  # type: ignore[assignment]
+        counts = await here.sync()
+        assert ("held", GOAL, "Goal") in await here.inbox()
+        assert EMPTY in here.goals()
+        assert counts.writes < 8
+
+
+class Keeper:
+    """A server that answers 200 to the taking back of a text, and keeps the text."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    async def send(self, request: Request) -> Any:
+        if request.method == "PUT" and b"Withdrawn" in (request.body or b""):
+            headers = {name: value for name, value in request.headers.items() if name == "Accept"}
+            return await self.inner.send(Request("GET", request.url, headers, None))
+        return await self.inner.send(request)
