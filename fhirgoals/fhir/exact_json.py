@@ -45,7 +45,8 @@ def loads(raw: bytes | str) -> Tree:
         raise BadJson(f"not valid JSON (at {where}): mend the file or send it again as UTF-8 JSON") from None
     except RecursionError:
         raise BadJson(f"nested deeper than {MAX_DEPTH} levels: no FHIR resource is; refused") from None
-    _check_depth(tree)
+    if _openings(raw) > MAX_DEPTH:
+        _check_depth(tree)
     return tree
 
 
@@ -62,6 +63,13 @@ def canonical(tree: Tree) -> bytes:
 def same(one: Tree, other: Tree) -> bool:
     """Tell whether two trees are equal to the byte: key order, strings, and the digits of decimals."""
     return _encoder.encode(one) == _encoder.encode(other)
+
+
+def _openings(raw: bytes | str) -> int:
+    """Return how many brackets open, those in strings too: no tree is nested deeper than that."""
+    if isinstance(raw, bytes):
+        return raw.count(b"{") + raw.count(b"[")
+    return raw.count("{") + raw.count("[")
 
 
 def _check_depth(tree: Tree) -> None:

@@ -1,32 +1,43 @@
 """The sandbox EHR: the REST core over memory, with the knobs' deviations around it.
 
-An ASGI application for in-process use (`httpx.ASGITransport(app=sandbox.app)`) and for `serve`. It logs no request.
+`answer` takes a request and gives the reply; `app` is the same as an ASGI application, for in-process use
+(`httpx.ASGITransport(app=sandbox.app)`) and for `serve`. It logs no request.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from fhirgoals.fhir.exact_json import Resource
-from fhirgoals.fhir.rest import Page, Precondition, Query, Stored, Version, fhir_app
-from fhirgoals.sandbox.knobs import Asked, Knobs
+from fhirgoals.fhir.rest import R4_TYPES, Asked, RestCore, Version
+from fhirgoals.fhir.rest.asgi import read_asked, send_reply
+from fhirgoals.fhir.rest.asked import asked_by
+from fhirgoals.fhir.rest.registry import READ_ONLY
+from fhirgoals.fhir.wire import Reply, Request
+from fhirgoals.sandbox import rewriting, tags
+from fhirgoals.sandbox.deviating import Deviating
+from fhirgoals.sandbox.knobs import Knobs
 from fhirgoals.sandbox.memory import MemoryRepository, random_id, utc_now
 
 CLOSE_EXTENSION = "fhirgoals.close"
 """Key in `scope["extensions"]` under which `serve` offers a function that closes the connection at once."""
 
+_HISTORY = frozenset({"vread", "history-instance"})
+_WRITES = frozenset({"PUT", "DELETE"})
+
 
 class ReplyLostError(ConnectionResetError):
-    """The request was carried out and its reply is lost; in process this is what the client's call raises."""
+    """The request was taken and there is no reply; in process this is what the client's call raises."""
 
 
 class Sandbox:
-    """A FHIR R4 server in memory: `app` to talk to, `storage` to look into, `knobs` to turn at any time."""
+    """A FHIR R4 server in memory: ask it by `answer` or `app`, look into `storage`, turn `knobs` at any time."""
 
     def __init__(
         self,
@@ -36,128 +47,158 @@ class Sandbox:
         clock: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = random_id,
     ) -> None:
-        self.knobs = knobs or Knobs()
         self.storage = MemoryRepository(clock=clock, new_id=new_id)
         self.base_path = base_path
+        self._clock = clock
+        self._plain = RestCore(base_path, clock=clock, title="fhirgoals sandbox EHR")
         self._spending = threading.Lock()
-        self._core: ASGIApp = fhir_app(
-            _Storing(self.storage, lambda: self.knobs), base_path=base_path, clock=clock, title="fhirgoals sandbox EHR"
-        )
+        self._request_numbers = itertools.count(1)
+        self._writes = itertools.count(1)
+        self._under_way: list[tuple[datetime, Asked]] = []
+        self.knobs = knobs or Knobs()
+
+    @property
+    def knobs(self) -> Knobs:
+        """In what the server deviates now."""
+        return self._knobs
+
+    @knobs.setter
+    def knobs(self, knobs: Knobs) -> None:
+        self._knobs = knobs
+        self._deviates = knobs != Knobs()
+        self.storage.stamping = knobs.stamping
+        self._core = _offering(self._plain, knobs)
+
+    def answer(self, request: Request) -> Reply:
+        """Return the reply to one request, without a socket; raises `ReplyLostError` where the knobs want it lost."""
+        return self._answer(asked_by(request))
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
-        knobs = self.knobs
-        if scope["type"] != "http":
-            await self._core(scope, receive, send)
+        asked = await read_asked(scope, receive, self._plain.limits.max_body_bytes)
+        if asked is None:
             return
-        if knobs.no_etag:
-            scope, send = _without_preconditions(scope), _without_etag(send)
-        if knobs.lose_reply is None:
-            await self._core(scope, receive, send)
+        try:
+            reply = self._answer(asked)
+        except ReplyLostError:
+            await _hang_up(scope, receive)
         else:
-            await self._answer_or_lose(knobs.lose_reply, scope, receive, send)
+            await send_reply(reply, send)
 
-    async def _answer_or_lose(
-        self, wanted: Callable[[Asked], bool], scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        body = await _whole_body(receive)
-        asked = Asked(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
-        if not wanted(asked):
-            await self._core(scope, _replay(body, receive), send)
-            return
-        reply: list[Message] = []
+    def edit(self, type_: str, id_: str, body: Resource) -> Version:
+        """Store what somebody at the EHR made of a resource on its own screen, and return the new version.
 
-        async def keep(message: Message) -> None:
-            reply.append(message)
+        It is no request: of the knobs only those on versions hold, and what becomes of `meta.source`.
+        """
+        if not self.knobs.edits_copy_source:
+            body = rewriting.with_source(body, None)
+        return self.storage.update(type_, id_, body).version
 
-        await self._core(scope, _replay(body, receive), keep)
-        if reply[0]["status"] >= 400 or not self._spend(wanted):
-            for message in reply:
-                await send(message)
-            return
-        await _hang_up(scope, receive)
+    def land(self) -> None:
+        """Carry out every late write that is still under way."""
+        self._land(None)
 
-    def _spend(self, wanted: Callable[[Asked], bool]) -> bool:
+    def _answer(self, asked: Asked) -> Reply:
+        if self._under_way:
+            self._land(self._clock())
+        knobs = self._knobs
+        if not self._deviates:
+            return self._plain.answer(self.storage, asked)
+        chosen = self._is_chosen(knobs, asked)
+        if chosen and knobs.late_s is not None and _is_write(asked):
+            if self._spend(knobs):
+                self._under_way.append((self._clock() + timedelta(seconds=knobs.late_s), asked))
+                raise ReplyLostError("the request is still under way and has no reply")
+            chosen = False
+        reply = self._carry_out(knobs, asked)
+        if chosen and reply.status < 400 and self._spend(knobs):
+            raise ReplyLostError("the request was carried out and its reply lost")
+        return reply
+
+    def _is_chosen(self, knobs: Knobs, asked: Asked) -> bool:
+        if knobs.lose_reply is not None and knobs.lose_reply(asked):
+            return True
+        every = knobs.lose_every
+        return every is not None and _is_write(asked) and next(self._writes) % every == 0
+
+    def _spend(self, knobs: Knobs) -> bool:
+        """Use up `lose_reply`; whether it was still there, or is not what loses replies."""
+        if knobs.lose_reply is None:
+            return True
         with self._spending:
-            if self.knobs.lose_reply is not wanted:
+            if self.knobs.lose_reply is not knobs.lose_reply:
                 return False
             self.knobs = replace(self.knobs, lose_reply=None)
             return True
 
+    def _land(self, now: datetime | None) -> None:
+        with self._spending:
+            due = [asked for at, asked in self._under_way if now is None or at <= now]
+            self._under_way = [(at, asked) for at, asked in self._under_way if now is not None and at > now]
+        for asked in due:
+            self._carry_out(self._knobs, asked)
 
-@dataclass(frozen=True, slots=True)
-class _Storing:
-    """The storage as the core sees it: what is written passes the knobs of the moment."""
-
-    storage: MemoryRepository
-    knobs: Callable[[], Knobs]
-
-    def read(self, type_: str, id_: str) -> Version | None:
-        return self.storage.read(type_, id_)
-
-    def vread(self, type_: str, id_: str, version_id: str) -> Version | None:
-        return self.storage.vread(type_, id_, version_id)
-
-    def history(self, type_: str, id_: str) -> list[Version]:
-        return self.storage.history(type_, id_)
-
-    def search(self, type_: str, query: Query, *, count: int, after: str | None) -> Page:
-        return self.storage.search(type_, query, count=count, after=after)
-
-    def create(self, type_: str, body: Resource, *, unless: Query | None) -> Stored:
-        return self.storage.create(type_, self.knobs().as_stored(body), unless=unless)
-
-    def update(self, type_: str, id_: str, body: Resource, condition: Precondition) -> Stored:
-        return self.storage.update(type_, id_, self.knobs().as_stored(body), condition)
-
-    def delete(self, type_: str, id_: str, condition: Precondition) -> Version | None:
-        return self.storage.delete(type_, id_, condition)
+    def _carry_out(self, knobs: Knobs, asked: Asked) -> Reply:
+        base = self._plain.base(asked)
+        resaves: list[Version] = []
+        request_id = f"{next(self._request_numbers):016}"
+        repository = Deviating(self.storage, knobs, base, self._clock, request_id, resaves)
+        reply = _as_said(knobs, self._core.answer(repository, _as_heard(knobs, asked)))
+        for version in resaves:
+            if version.body is not None:
+                self.storage.update(version.type, version.id, version.body)
+        return reply
 
 
-def _without_preconditions(scope: Scope) -> Scope:
-    """Return the scope without tags to compare; `If-None-Match: *` needs no tag and stays."""
-    headers = [
-        (name, value)
-        for name, value in scope["headers"]
-        if name != b"if-match" and not (name == b"if-none-match" and value.strip() != b"*")
-    ]
-    return {**scope, "headers": headers}
+def _offering(core: RestCore, knobs: Knobs) -> RestCore:
+    """Return the core with what the knobs leave to offer; its CapabilityStatement says the same."""
+    if not knobs.no_history and knobs.read_only != 405:
+        return core
+    gone = _HISTORY if knobs.no_history else frozenset()
+    types = {
+        name: replace(
+            entry,
+            interactions=tuple(
+                each for each in (READ_ONLY if knobs.read_only == 405 else entry.interactions) if each not in gone
+            ),
+        )
+        for name, entry in R4_TYPES.items()
+    }
+    return replace(core, types=types)
 
 
-def _without_etag(send: Send) -> Send:
-    async def send_without_etag(message: MutableMapping[str, object]) -> None:
-        if message["type"] == "http.response.start":
-            headers = message["headers"]
-            if isinstance(headers, list):
-                message = {**message, "headers": [pair for pair in headers if pair[0].lower() != b"etag"]}
-        await send(message)
-
-    return send_without_etag
-
-
-async def _whole_body(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
+def _as_heard(knobs: Knobs, asked: Asked) -> Asked:
+    """Return the request without the headers that the server does not heed."""
+    headers = tags.without_tags(asked) if knobs.no_etag else dict(asked.headers)
+    if knobs.etag != "weak":
+        headers = tags.understood(headers, knobs.etag)
+    if knobs.ignore_if_none_exist:
+        headers.pop("if-none-exist", None)
+    if knobs.ignore_if_none_match and asked.method in _WRITES:
+        headers.pop("if-none-match", None)
+    return replace(asked, headers=headers)
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+def _as_said(knobs: Knobs, reply: Reply) -> Reply:
+    """Return the reply with the headers that the server sends."""
+    if knobs.etag != "weak":
+        reply = tags.spelled(reply, knobs.etag)
+    unsaid = {name for name, is_unsaid in (("etag", knobs.no_etag), ("last-modified", knobs.no_meta)) if is_unsaid}
+    if unsaid:
+        headers = {name: value for name, value in reply.headers.items() if name not in unsaid}
+        reply = Reply(reply.status, headers, reply.body)
+    return reply
 
-    async def replay() -> Message:
-        return messages.pop() if messages else await receive()
 
-    return replay
+def _is_write(asked: Asked) -> bool:
+    return asked.method in _WRITES or (asked.method == "POST" and not asked.path.endswith("/_search"))
 
 
 async def _hang_up(scope: Scope, receive: Receive) -> None:
     """Close the connection where the server can; elsewhere raise `ReplyLostError`."""
     close = scope.get("extensions", {}).get(CLOSE_EXTENSION)
     if close is None:
-        raise ReplyLostError("the request was carried out and its reply lost")
+        raise ReplyLostError("the request was taken and there is no reply")
     close()
     # Returning before the server notices would make it answer 500 for a request without a reply.
     while (await receive())["type"] != "http.disconnect":

@@ -8,14 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Literal, assert_never
 
 from fhirgoals.fhir import exact_json
-from fhirgoals.fhir.exact_json import Resource, Tree
+from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.rest.outcome import precondition_failed
 from fhirgoals.fhir.rest.registry import R4_TYPES, TypeEntry
 from fhirgoals.fhir.rest.repository import Page, Precondition, Stored
 from fhirgoals.fhir.rest.search import Query, index_keys, query_ids, query_keys
 from fhirgoals.fhir.rest.versions import Version, WriteVerb, stamp, whole_milliseconds
+
+_NO_KEYS: set[str] = set()
 
 ANY_STATE = Precondition()
 """The condition that always holds."""
@@ -31,6 +34,15 @@ def random_id() -> str:
     return str(uuid.uuid4())
 
 
+@dataclass(frozen=True, slots=True)
+class Stamping:
+    """How a version is named and dated: what the knobs of the same names say."""
+
+    version_ids: Literal["counted", "seconds", "always_1"] = "counted"
+    whole_seconds: bool = False
+    no_meta: bool = False
+
+
 @dataclass(slots=True)
 class _Shelf:
     """The resources of one type, in the order of their creation, and where to find them by search keys."""
@@ -39,6 +51,7 @@ class _Shelf:
     versions: dict[str, list[Version]] = field(default_factory=dict)
     order: dict[str, int] = field(default_factory=dict)
     ids_by_key: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    keys_by_id: dict[str, set[str]] = field(default_factory=dict)
 
     def newest(self, id_: str) -> Version | None:
         versions = self.versions.get(id_)
@@ -47,15 +60,17 @@ class _Shelf:
     def put(self, version: Version, *, over_newest: bool = False) -> None:
         versions = self.versions.setdefault(version.id, [])
         self.order.setdefault(version.id, len(self.order) + 1)
-        if versions and versions[-1].body is not None:
-            for key in index_keys(self.entry, versions[-1].body):
-                self.ids_by_key[key].discard(version.id)
         if over_newest:
             versions.pop()
         versions.append(version)
-        if version.body is not None:
-            for key in index_keys(self.entry, version.body):
+        before = self.keys_by_id.get(version.id, _NO_KEYS)
+        keys = _NO_KEYS if version.body is None else index_keys(self.entry, version.body)
+        if keys != before:
+            for key in before - keys:
+                self.ids_by_key[key].discard(version.id)
+            for key in keys - before:
                 self.ids_by_key[key].add(version.id)
+            self.keys_by_id[version.id] = keys
 
     def candidates(self, query: Query) -> Iterator[str]:
         """Yield, in the order of creation, the ids of which the matches are some."""
@@ -69,11 +84,16 @@ class _Shelf:
             found = by_key if found is None else found & by_key
         yield from sorted(found or (), key=self.order.__getitem__)
 
+    def as_of(self, id_: str, moment: datetime) -> Version | None:
+        """Return the version that was the newest at that moment."""
+        return next((each for each in reversed(self.versions[id_]) if each.last_updated <= moment), None)
+
 
 class MemoryRepository:
     """Versioned resources in memory, safe to use from several threads; version ids are 1, 2, … as on HAPI.
 
-    clock: the server's time, for `meta.lastUpdated`. new_id: the id of a resource that was POSTed.
+    clock: the server's time, for `meta.lastUpdated`. new_id: the id of a resource that was POSTed. `stamping` may be
+    replaced at any time.
     """
 
     def __init__(
@@ -85,6 +105,7 @@ class MemoryRepository:
     ) -> None:
         self._clock = clock
         self._new_id = new_id
+        self.stamping = Stamping()
         self._lock = threading.RLock()
         self._shelves = {name: _Shelf(entry) for name, entry in types.items()}
 
@@ -99,23 +120,27 @@ class MemoryRepository:
         """Return that version, `None` when there is none."""
         with self._lock:
             versions = self._shelves[type_].versions.get(id_, [])
-            return next((each for each in versions if each.version_id == version_id), None)
+            return next((each for each in reversed(versions) if each.version_id == version_id), None)
 
     def history(self, type_: str, id_: str) -> list[Version]:
         """Return every version, newest first; empty when there never was one."""
         with self._lock:
             return self._shelves[type_].versions.get(id_, [])[::-1]
 
-    def search(self, type_: str, query: Query, *, count: int, after: str | None) -> Page:
-        """Return a page in the order of creation, which no update changes; the total comes with the first page."""
+    def search(self, type_: str, query: Query, *, count: int, after: str | None, as_of: datetime | None = None) -> Page:
+        """Return a page in the order of creation, which no update changes; the total comes with the first page.
+
+        as_of: the moment whose state is searched; the present one by default.
+        """
         shelf = self._shelves[type_]
         start = int(after) if after and after.isdecimal() else 0
         shown: list[Version] = []
         matches = 0
         with self._lock:
-            for id_ in shelf.candidates(query):
-                version = shelf.versions[id_][-1]
-                if shelf.order[id_] <= start or not query.matches(version):
+            # The index knows the newest versions alone.
+            for id_ in shelf.candidates(query) if as_of is None else shelf.order:
+                version = shelf.versions[id_][-1] if as_of is None else shelf.as_of(id_, as_of)
+                if version is None or shelf.order[id_] <= start or not query.matches(version):
                     continue
                 matches += 1
                 if len(shown) < count:
@@ -162,7 +187,7 @@ class MemoryRepository:
         """
         with self._lock:
             shelf = self._shelves[type_]
-            body = _copy(tree)
+            body = _read(exact_json.dumps(tree))
             current = shelf.newest(id_)
             if current is None:
                 shelf.put(Version(type_, id_, "1", whole_milliseconds(self._clock()), "PUT", body))
@@ -173,8 +198,8 @@ class MemoryRepository:
         """Return copies of all current bodies, of one type or of all, in the order of creation."""
         with self._lock:
             shelves = [self._shelves[type_]] if type_ else list(self._shelves.values())
-            newest = [versions[-1].body for shelf in shelves for versions in shelf.versions.values()]
-        return [_copy(body) for body in newest if body is not None]
+            newest = [versions[-1] for shelf in shelves for versions in shelf.versions.values()]
+        return [_read(version.wire) for version in newest if version.body is not None]
 
     def versions(self) -> list[Version]:
         """Return every version of everything, deletions included; their bodies are not to be changed."""
@@ -185,20 +210,35 @@ class MemoryRepository:
 
     def dump(self) -> bytes:
         """Return every body of every version as NDJSON, to be searched for what must not be there."""
-        return b"".join(exact_json.dumps(each.body) + b"\n" for each in self.versions() if each.body is not None)
+        return b"".join(each.wire + b"\n" for each in self.versions() if each.body is not None)
 
     def _append(self, type_: str, id_: str, verb: WriteVerb, body: Resource | None) -> Version:
-        shelf = self._shelves[type_]
-        version_id = str(len(shelf.versions.get(id_, ())) + 1)
+        shelf, stamping = self._shelves[type_], self.stamping
         now = whole_milliseconds(self._clock())
-        stamped = None if body is None else stamp(body, id_, version_id, now)
+        if stamping.whole_seconds:
+            now = now.replace(microsecond=0)
+        match stamping.version_ids:
+            case "counted":
+                version_id = str(len(shelf.versions.get(id_, ())) + 1)
+            case "seconds":
+                version_id = str(int(now.timestamp()))
+            case "always_1":
+                version_id = "1"
+            case _:
+                assert_never(stamping.version_ids)
+        stamped = None
+        if body is not None:
+            stamped = stamp(body, id_, version_id, now)
+            if stamping.no_meta:
+                del stamped["meta"]
         version = Version(type_, id_, version_id, now, verb, stamped)
+        _ = version.wire  # made now, so that no later change of the caller's tree shows in what is stored
         shelf.put(version)
         return version
 
 
-def _copy(tree: Resource) -> Resource:
-    copied: Tree = exact_json.loads(exact_json.dumps(tree))
-    if not isinstance(copied, dict):
+def _read(wire: bytes) -> Resource:
+    tree = exact_json.loads(wire)
+    if not isinstance(tree, dict):
         raise TypeError("a resource is a JSON object")
-    return copied
+    return tree

@@ -5,6 +5,8 @@ What a server deviates in on purpose (quirks, faults) is built around the core, 
 """
 
 from fhirgoals.fhir.rest.app import fhir_app
+from fhirgoals.fhir.rest.asked import Asked
+from fhirgoals.fhir.rest.core import RestCore
 from fhirgoals.fhir.rest.outcome import Declined
 from fhirgoals.fhir.rest.registry import R4_TYPES, Interaction, SearchParameter, TypeEntry
 from fhirgoals.fhir.rest.repository import Page, Precondition, Repository, Stored
@@ -13,12 +15,14 @@ from fhirgoals.fhir.rest.versions import Version
 
 __all__ = [
     "R4_TYPES",
+    "Asked",
     "Declined",
     "Interaction",
     "Page",
     "Precondition",
     "Query",
     "Repository",
+    "RestCore",
     "SearchParameter",
     "Stored",
     "TypeEntry",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
-
 from fhirgoals.errors import BadJson
 from fhirgoals.fhir import exact_json
 from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.fhir.rest.asked import Asked
 from fhirgoals.fhir.rest.headers import check_sends_json
 from fhirgoals.fhir.rest.outcome import Declined, bad_request
 
@@ -18,15 +17,15 @@ MAX_PARAMETERS = 100
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
-async def read_resource(request: Request, type_: str, max_bytes: int) -> Resource:
+def read_resource(asked: Asked, type_: str, max_bytes: int) -> Resource:
     """Return the body as a resource of that type.
 
     Raises `Declined`: 415 for another media type, 413 above `max_bytes`, 400 for what is no JSON object of the type.
     """
-    check_sends_json(request.headers)
-    raw = await read_limited(request, max_bytes)
+    check_sends_json(asked.headers)
+    _check_length(asked, max_bytes)
     try:
-        tree = exact_json.loads(raw)
+        tree = exact_json.loads(asked.body)
     except BadJson as error:
         raise bad_request(str(error), "structure") from None
     if not isinstance(tree, dict):
@@ -38,30 +37,16 @@ async def read_resource(request: Request, type_: str, max_bytes: int) -> Resourc
     return tree
 
 
-async def read_form(request: Request, max_bytes: int) -> list[tuple[str, str]]:
+def read_form(asked: Asked, max_bytes: int) -> list[tuple[str, str]]:
     """Return the name-value pairs of the form that a POST to `_search` carries; an empty body has none."""
-    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    declared = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
     if declared not in {"", "application/x-www-form-urlencoded"}:
         raise Declined(415, "not-supported", "send the search as application/x-www-form-urlencoded")
-    raw = await read_limited(request, max_bytes)
+    _check_length(asked, max_bytes)
     try:
-        return pairs(raw.decode())
+        return pairs(asked.body.decode())
     except UnicodeDecodeError:
         raise bad_request("the form must be UTF-8", "structure") from None
-
-
-async def read_limited(request: Request, max_bytes: int) -> bytes:
-    """Return the body; raise `Declined` (413) as soon as it is known to be larger than `max_bytes`."""
-    too_long = Declined(413, "too-long", f"the body is larger than {max_bytes} bytes")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise too_long
-    raw = bytearray()
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > max_bytes:
-            raise too_long
-    return bytes(raw)
 
 
 def pairs(query: str) -> list[tuple[str, str]]:
@@ -76,3 +61,9 @@ def check_id(id_: str) -> None:
     """Raise `Declined` (400) for what FHIR allows no id to be."""
     if not _ID.fullmatch(id_):
         raise bad_request("an id is 1 to 64 letters, digits, hyphens and dots", "value")
+
+
+def _check_length(asked: Asked, max_bytes: int) -> None:
+    declared = asked.headers.get("content-length", "")
+    if len(asked.body) > max_bytes or (declared.isdecimal() and int(declared) > max_bytes):
+        raise Declined(413, "too-long", f"the body is larger than {max_bytes} bytes")

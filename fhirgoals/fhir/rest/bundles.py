@@ -10,16 +10,22 @@ import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
+from typing import TypeAlias
 
 import msgspec
+from msgspec import Raw
 
-from fhirgoals.fhir.exact_json import Resource, Tree
 from fhirgoals.fhir.rest.headers import etag
 from fhirgoals.fhir.rest.outcome import bad_request
 from fhirgoals.fhir.rest.versions import Version, instant
 
 PAGE_PARAMETER = "_page"
+
+_Entry: TypeAlias = dict[str, str | dict[str, str] | Raw]
+
+_MATCH = {"mode": "match"}
+_STATUS = {"POST": "201", "PUT": "200", "DELETE": "204"}
+_encoder = msgspec.json.Encoder()
 
 
 class Token(msgspec.Struct, frozen=True, array_like=True):
@@ -57,46 +63,41 @@ def read_token(text: str) -> Token:
 
 def searchset(
     base: str, versions: Sequence[Version], links: Links, *, total: int | None, server_time: datetime
-) -> Resource:
+) -> bytes:
     """Return the Bundle of one page of a search; `meta.lastUpdated` is the server's time, to poll from."""
-    entries: list[Tree] = [
-        {"fullUrl": f"{base}/{each.type}/{each.id}", "resource": each.body, "search": {"mode": "match"}}
-        for each in versions
+    entries: list[_Entry] = [
+        {"fullUrl": f"{base}/{each.type}/{each.id}", "resource": Raw(each.wire), "search": _MATCH} for each in versions
     ]
     return _bundle("searchset", entries, links, total, server_time)
 
 
-def history(
-    base: str, versions: Sequence[Version], links: Links, *, total: int | None, server_time: datetime
-) -> Resource:
+def history(base: str, versions: Sequence[Version], links: Links, *, total: int | None, server_time: datetime) -> bytes:
     """Return the Bundle of one page of a history, newest first; a deletion is an entry without a resource."""
-    entries: list[Tree] = [_history_entry(base, each) for each in versions]
-    return _bundle("history", entries, links, total, server_time)
+    return _bundle("history", [_history_entry(base, each) for each in versions], links, total, server_time)
 
 
-def _history_entry(base: str, version: Version) -> Tree:
-    entry: Resource = {"fullUrl": f"{base}/{version.type}/{version.id}"}
+def _history_entry(base: str, version: Version) -> _Entry:
+    entry: _Entry = {"fullUrl": f"{base}/{version.type}/{version.id}"}
     if version.body is not None:
-        entry["resource"] = version.body
+        entry["resource"] = Raw(version.wire)
     url = version.type if version.verb == "POST" else f"{version.type}/{version.id}"
     entry["request"] = {"method": version.verb, "url": url}
-    status = {"POST": HTTPStatus.CREATED, "PUT": HTTPStatus.OK, "DELETE": HTTPStatus.NO_CONTENT}[version.verb]
     entry["response"] = {
-        "status": str(status.value),
+        "status": _STATUS[version.verb],
         "etag": etag(version.version_id),
         "lastModified": instant(version.last_updated),
     }
     return entry
 
 
-def _bundle(kind: str, entries: list[Tree], links: Links, total: int | None, server_time: datetime) -> Resource:
-    bundle: Resource = {"resourceType": "Bundle", "meta": {"lastUpdated": instant(server_time)}, "type": kind}
+def _bundle(kind: str, entries: list[_Entry], links: Links, total: int | None, server_time: datetime) -> bytes:
+    bundle: dict[str, object] = {"resourceType": "Bundle", "meta": {"lastUpdated": instant(server_time)}, "type": kind}
     if total is not None:
         bundle["total"] = total
-    link: list[Tree] = [{"relation": "self", "url": links.self}]
+    link = [{"relation": "self", "url": links.self}]
     if links.next is not None:
         link.append({"relation": "next", "url": links.next})
     bundle["link"] = link
     if entries:
         bundle["entry"] = entries
-    return bundle
+    return _encoder.encode(bundle)

@@ -1,13 +1,12 @@
 """The headers of FHIR's RESTful API: entity tags, preconditions, Prefer, media types.
 
-Source: https://hl7.org/fhir/R4/http.html#concurrency, #cond-update, #ops; RFC 9110 13.
+Header names come in lower case. Source: https://hl7.org/fhir/R4/http.html#concurrency, #cond-update, #ops; RFC 9110 13.
 """
 
 from __future__ import annotations
 
 import re
-
-from starlette.datastructures import Headers
+from collections.abc import Mapping
 
 from fhirgoals.fhir.rest.outcome import Declined, bad_request
 from fhirgoals.fhir.rest.repository import Precondition
@@ -30,7 +29,7 @@ def version_ids(header: str) -> frozenset[str]:
     return frozenset(tag[1] for tag in tags if tag) if all(tags) else frozenset()
 
 
-def write_condition(headers: Headers) -> Precondition:
+def write_condition(headers: Mapping[str, str]) -> Precondition:
     """Return what the headers of a PUT or DELETE ask of the current version.
 
     An If-Match that is no tag never holds, so garbage gives 412 as on Medplum (`reference/servers.md`), not an
@@ -50,18 +49,19 @@ def write_condition(headers: Headers) -> Precondition:
     return Precondition(versions=version_ids(if_match))
 
 
-def is_unmodified(headers: Headers, version_id: str) -> bool:
+def is_unmodified(headers: Mapping[str, str], version_id: str) -> bool:
     """Tell whether the If-None-Match of a read names the current version, so that 304 is the answer."""
     header = headers.get("if-none-match")
     return header is not None and (header.strip() == "*" or version_id in version_ids(header))
 
 
-def wants_no_body(headers: Headers) -> bool:
+def wants_no_body(headers: Mapping[str, str]) -> bool:
     """Tell whether Prefer asks for `return=minimal`; the default is the representation."""
-    return any(part.strip() == "return=minimal" for part in re.split("[,;]", headers.get("prefer", "")))
+    prefer = headers.get("prefer")
+    return prefer is not None and any(part.strip() == "return=minimal" for part in re.split("[,;]", prefer))
 
 
-def check_accepts_json(headers: Headers, format_: str | None) -> None:
+def check_accepts_json(headers: Mapping[str, str], format_: str | None) -> None:
     """Raise `Declined` (406) when neither `_format` nor Accept allows JSON, the only format here."""
     if format_ is not None:
         # An unencoded `+` of application/fhir+json arrives as a space.
@@ -73,7 +73,7 @@ def check_accepts_json(headers: Headers, format_: str | None) -> None:
         raise Declined(406, "not-supported", f"this server speaks {FHIR_JSON} only")
 
 
-def check_sends_json(headers: Headers) -> None:
+def check_sends_json(headers: Mapping[str, str]) -> None:
     """Raise `Declined` (415) when the body is declared as something else than JSON."""
     declared = headers.get("content-type")
     if declared is not None and _media_type(declared) not in _JSON_TYPES:

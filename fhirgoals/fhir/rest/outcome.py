@@ -14,6 +14,7 @@ IssueCode = Literal[
     "conflict",
     "deleted",
     "exception",
+    "forbidden",
     "invalid",
     "multiple-matches",
     "not-found",

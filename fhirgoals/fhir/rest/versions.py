@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.fhir.exact_json import Resource, dumps
 
 WriteVerb = Literal["POST", "PUT", "DELETE"]
 
@@ -22,6 +22,16 @@ class Version:
     """UTC, whole milliseconds: what the FHIR instant in the body shows."""
     verb: WriteVerb
     body: Resource | None
+    _wire: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def wire(self) -> bytes:
+        """The body's JSON text, made once."""
+        made = self._wire
+        if made is None:
+            made = dumps(self.body)
+            object.__setattr__(self, "_wire", made)
+        return made
 
 
 def instant(moment: datetime) -> str:

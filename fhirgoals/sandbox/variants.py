@@ -1,0 +1,259 @@
+"""The sandbox's variants: knobs under a name, the real server that behaves so, and what a client can rely on there.
+
+Where no real server is known to do it, the source says "cautious choice": the sync must survive it all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fhirgoals.sandbox.knobs import Knobs
+
+CUT_LENGTH = 10
+"""Characters that `cuts_text` keeps: few, so that short texts are cut too."""
+
+STALE_S = 60
+LATE_S = 30
+LOST_EVERY = 7
+"""Of the writes each so-many-th goes unanswered in the variants that lose replies."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """A server: its name, its knobs, who says that some real server is so, and what it offers."""
+
+    name: str
+    knobs: Knobs
+    source: str
+
+    keeps_etag: bool = True
+    """Each version has an ETag of its own, and an update with another one's is refused."""
+
+    keeps_history: bool = True
+    """The versions of a resource can be listed, each with an id of its own."""
+
+    keeps_content: bool = True
+    """What was sent comes back as it was sent, but for `meta`."""
+
+    keeps_source: bool = True
+    """`meta.source` comes back with the version that was sent with it, up to a `#`."""
+
+    detects_doubles: bool = True
+    """A create with If-None-Exist by our identifier never makes a second resource."""
+
+
+def _variants(*variants: Variant) -> Mapping[str, Variant]:
+    return MappingProxyType({variant.name: variant for variant in variants})
+
+
+_HAPI = "measured on HAPI 8.8.0, 2026-11-23"
+_MEDPLUM = "measured on Medplum 5.2.13, 2026-11-23"
+_CAUTIOUS = "cautious choice"
+_UNKNOWN_DROPPED = (
+    "https://github.com/openmrs/openmrs-module-fhir2/pull/570 (what a server has no field for is dropped)"
+)
+_MILLENNIUM = "Oracle Health Millennium, R4 documentation (cerner/fhir.cerner.com, content/millennium/r4)"
+
+VARIANTS: Mapping[str, Variant] = _variants(
+    Variant(name="plain", knobs=Knobs(), source=f"{_HAPI}, and {_MEDPLUM}: what both have in common"),
+    # What is stored of what is sent
+    Variant(name="drops_extensions", knobs=Knobs(drop_extensions=True), source=_UNKNOWN_DROPPED, keeps_content=False),
+    Variant(
+        name="drops_fields",
+        knobs=Knobs(drop_fields=("Goal.note", "Goal.statusReason", "Goal.outcomeReference", "CarePlan.note")),
+        source=_UNKNOWN_DROPPED,
+        keeps_content=False,
+    ),
+    Variant(
+        name="drops_identifiers",
+        knobs=Knobs(drop_fields=("Goal.identifier", "CarePlan.identifier")),
+        source=_CAUTIOUS,
+        keeps_content=False,
+        detects_doubles=False,
+    ),
+    Variant(
+        name="drops_element_ids",
+        knobs=Knobs(drop_element_ids=True),
+        source=_CAUTIOUS,
+        keeps_content=False,
+    ),
+    Variant(
+        name="cuts_text",
+        knobs=Knobs(cut_text=CUT_LENGTH),
+        source="https://github.com/nhsconnect/gpconnect/issues/625 (a text is cut at the field's length)",
+        keeps_content=False,
+    ),
+    Variant(name="absolute_references", knobs=Knobs(absolute_references=True), source=_CAUTIOUS, keeps_content=False),
+    Variant(
+        name="rewrites_decimals",
+        knobs=Knobs(rewrite_decimals=True),
+        source=f"{_MEDPLUM}: the digits of 1.00 are lost",
+        keeps_content=False,
+    ),
+    Variant(
+        name="rewrites_narrative",
+        knobs=Knobs(rewrite_narrative=True),
+        source=f"{_MILLENNIUM}, Goal and CarePlan: the narrative is generated",
+        keeps_content=False,
+    ),
+    # meta
+    Variant(
+        name="merges_tags", knobs=Knobs(merge_tags=True), source=f"{_HAPI}: an update without tags leaves the old ones"
+    ),
+    Variant(
+        name="suffixes_source",
+        knobs=Knobs(source="suffixed"),
+        source=f"{_HAPI}: #request id behind meta.source, and alone where none was sent",
+    ),
+    Variant(
+        name="copies_source",
+        knobs=Knobs(source="suffixed", edits_copy_source=True),
+        source=f"{_HAPI}: an edit that copies the resource copies meta.source along",
+    ),
+    Variant(name="drops_source", knobs=Knobs(source="dropped"), source=_CAUTIOUS, keeps_source=False),
+    Variant(
+        name="no_meta",
+        knobs=Knobs(no_meta=True, no_history=True),
+        source="https://github.com/cobuildwithus/murph/pull/3505 (Epic: no versionId and no lastUpdated anywhere)",
+        keeps_history=False,
+        keeps_source=False,
+    ),
+    Variant(
+        name="no_meta_no_etag",
+        knobs=Knobs(no_meta=True, no_history=True, no_etag=True),
+        source="https://github.com/cobuildwithus/murph/pull/3505, and Epic's CapabilityStatement of 2026-07 without "
+        "update or history",
+        keeps_etag=False,
+        keeps_history=False,
+        keeps_source=False,
+    ),
+    # Versions
+    Variant(
+        name="no_history",
+        knobs=Knobs(no_history=True),
+        source="Epic's CapabilityStatement of 2026-07: readHistory is false",
+        keeps_history=False,
+    ),
+    Variant(
+        name="no_etag",
+        knobs=Knobs(no_etag=True),
+        source="https://github.com/openemr/openemr/issues/12378 (If-Match is ignored)",
+        keeps_etag=False,
+    ),
+    Variant(
+        name="bare_etag",
+        knobs=Knobs(etag="bare"),
+        source="Aidbox documentation of 2024-07 (Aidbox/documentation), examples with If-Match: 30",
+    ),
+    Variant(
+        name="strong_etag",
+        knobs=Knobs(etag="strong"),
+        source="https://github.com/hapifhir/hapi-fhir/issues/2979 (strong tags, for years)",
+    ),
+    Variant(name="weak_etag", knobs=Knobs(etag="weak"), source=f'{_HAPI}: W/"1"'),
+    Variant(
+        name="second_resolution",
+        knobs=Knobs(whole_seconds=True, version_ids="seconds"),
+        source=f"{_MILLENNIUM}: versionId is lastUpdated in whole seconds",
+        keeps_etag=False,
+        keeps_history=False,
+    ),
+    Variant(
+        name="version_always_1",
+        knobs=Knobs(version_ids="always_1"),
+        source="https://github.com/aehrc/pathling/issues/2746 (content changed, versionId left unchanged)",
+        keeps_etag=False,
+        keeps_history=False,
+    ),
+    Variant(
+        name="bumps_version",
+        knobs=Knobs(resave=True),
+        source="https://github.com/hapifhir/hapi-fhir/issues/6714 and "
+        "https://github.com/microsoft/fhir-server/pull/3735 (new versions without a change)",
+    ),
+    Variant(
+        name="keeps_version_on_noop",
+        knobs=Knobs(keep_version_on_noop=True),
+        source=f"{_HAPI}: an update with the same content makes no new version",
+    ),
+    Variant(
+        name="stale_is_409",
+        knobs=Knobs(stale_status=409),
+        source=f"{_HAPI}: an update with a stale If-Match is answered with 409",
+    ),
+    Variant(
+        name="gone_is_404",
+        knobs=Knobs(gone_is_404=True),
+        source=f"{_MEDPLUM}: 404 after a delete, and no history",
+    ),
+    Variant(
+        name="delete_unchecked",
+        knobs=Knobs(delete_unchecked=True),
+        source=f"{_HAPI}: a stale If-Match on a delete is ignored",
+    ),
+    # What may be written, and how often
+    Variant(
+        name="duplicates_allowed",
+        knobs=Knobs(ignore_if_none_exist=True),
+        source="https://github.com/microsoft/fhir-server/issues/1382 (duplicates under load); "
+        "Epic's CapabilityStatement of 2026-07: conditionalCreate is false",
+        detects_doubles=False,
+    ),
+    Variant(name="ignores_if_none_match", knobs=Knobs(ignore_if_none_match=True), source=_CAUTIOUS),
+    Variant(name="own_ids", knobs=Knobs(own_ids=True), source=_CAUTIOUS),
+    Variant(
+        name="read_only",
+        knobs=Knobs(read_only=405),
+        source="the CapabilityStatements of Epic, athenahealth, MEDITECH and eClinicalWorks (2022-06 to 2026-08): "
+        "read and search-type only",
+    ),
+    Variant(
+        name="forbids_writes",
+        knobs=Knobs(read_only=403),
+        source="eClinicalWorks (2026-08): its SMART configuration offers system/Goal.u, "
+        "its CapabilityStatement no update",
+    ),
+    Variant(
+        name="refuses_fields",
+        knobs=Knobs(refuse_fields=("Goal.note", "*.modifierExtension", "*.implicitRules")),
+        source=f"{_MILLENNIUM}, r4.md: 422 for fields, modifier extensions and implicitRules that are not supported",
+    ),
+    # What becomes visible when, and what is answered
+    Variant(
+        name="stale_search",
+        knobs=Knobs(stale_search_s=STALE_S),
+        source="https://github.com/hapifhir/hapi-fhir/issues/4345 (a search by identifier, about a minute)",
+    ),
+    Variant(
+        name="loses_replies",
+        knobs=Knobs(lose_every=LOST_EVERY),
+        source="https://github.com/medplum/medplum/pull/9969 (creates repeated after a reply that was none)",
+    ),
+    Variant(
+        name="late_writes",
+        knobs=Knobs(lose_every=LOST_EVERY, late_s=LATE_S),
+        source=_CAUTIOUS,
+    ),
+    # Two whole servers
+    Variant(
+        name="like_hapi",
+        knobs=Knobs(
+            merge_tags=True,
+            source="suffixed",
+            edits_copy_source=True,
+            keep_version_on_noop=True,
+            stale_status=409,
+            delete_unchecked=True,
+        ),
+        source=f"{_HAPI}: the above together",
+    ),
+    Variant(
+        name="like_medplum",
+        knobs=Knobs(rewrite_decimals=True, gone_is_404=True, edits_copy_source=True),
+        source=f"{_MEDPLUM}: the above together",
+        keeps_content=False,
+    ),
+)
+"""All variants by name."""
