@@ -1,0 +1,1 @@
+"""Mutation test of the pure heart: `python -m tests.mutation domain`. Not part of `tests/run`."""
