@@ -6,5 +6,10 @@ from collections.abc import Callable, Mapping
 
 from fhirgoals.docs.disclosure import disclosure_page
 from fhirgoals.docs.model import model_page
+from fhirgoals.docs.sandbox import sandbox_page
 
-PAGES: Mapping[str, Callable[[], str]] = {"model.md": model_page, "disclosure.md": disclosure_page}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "model.md": model_page,
+    "disclosure.md": disclosure_page,
+    "sandbox.md": sandbox_page,
+}

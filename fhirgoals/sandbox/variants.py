@@ -51,38 +51,41 @@ def _variants(*variants: Variant) -> Mapping[str, Variant]:
 _HAPI = "measured on HAPI 8.8.0, 2026-11-23"
 _MEDPLUM = "measured on Medplum 5.2.13, 2026-11-23"
 _CAUTIOUS = "cautious choice"
-_UNKNOWN_DROPPED = (
-    "https://github.com/openmrs/openmrs-module-fhir2/pull/570 (what a server has no field for is dropped)"
-)
-_MILLENNIUM = "Oracle Health Millennium, R4 documentation (cerner/fhir.cerner.com, content/millennium/r4)"
+_GITHUB = "https://github.com"
+_MILLENNIUM = f"{_GITHUB}/cerner/fhir.cerner.com content/millennium, read 2026-11"
 
 VARIANTS: Mapping[str, Variant] = _variants(
     Variant(name="plain", knobs=Knobs(), source=f"{_HAPI}, and {_MEDPLUM}: what both have in common"),
     # What is stored of what is sent
-    Variant(name="drops_extensions", knobs=Knobs(drop_extensions=True), source=_UNKNOWN_DROPPED, keeps_content=False),
+    Variant(
+        name="drops_extensions",
+        knobs=Knobs(drop_extensions=True),
+        source=f"{_GITHUB}/openmrs/openmrs-module-fhir2/pull/570 (what a server has no field for is dropped)",
+        keeps_content=False,
+    ),
     Variant(
         name="drops_fields",
         knobs=Knobs(drop_fields=("Goal.note", "Goal.statusReason", "Goal.outcomeReference", "CarePlan.note")),
-        source=_UNKNOWN_DROPPED,
+        source=f"{_GITHUB}/aehrc/pathling/issues/2746, 2026-09-06 (200, and unmodelled elements are gone)",
         keeps_content=False,
     ),
     Variant(
         name="drops_identifiers",
         knobs=Knobs(drop_fields=("Goal.identifier", "CarePlan.identifier")),
-        source=_CAUTIOUS,
+        source=f"{_MILLENNIUM}, r4 goal.md (identifier is not among what is returned)",
         keeps_content=False,
         detects_doubles=False,
     ),
     Variant(
         name="drops_element_ids",
         knobs=Knobs(drop_element_ids=True),
-        source=_CAUTIOUS,
+        source=f"{_GITHUB}/hapifhir/hapi-fhir/issues/5686, 2024-02-07 (an element's id is not stored)",
         keeps_content=False,
     ),
     Variant(
         name="cuts_text",
         knobs=Knobs(cut_text=CUT_LENGTH),
-        source="https://github.com/nhsconnect/gpconnect/issues/625 (a text is cut at the field's length)",
+        source=f"{_GITHUB}/nhsconnect/gpconnect/issues/351, 2018-02-08 (cut where it exceeds the provider's capacity)",
         keeps_content=False,
     ),
     Variant(name="absolute_references", knobs=Knobs(absolute_references=True), source=_CAUTIOUS, keeps_content=False),
@@ -95,7 +98,7 @@ VARIANTS: Mapping[str, Variant] = _variants(
     Variant(
         name="rewrites_narrative",
         knobs=Knobs(rewrite_narrative=True),
-        source=f"{_MILLENNIUM}, Goal and CarePlan: the narrative is generated",
+        source=f"{_MILLENNIUM}, r4 care-plan.md (the narrative is generated)",
         keeps_content=False,
     ),
     # meta
@@ -115,16 +118,14 @@ VARIANTS: Mapping[str, Variant] = _variants(
     Variant(name="drops_source", knobs=Knobs(source="dropped"), source=_CAUTIOUS, keeps_source=False),
     Variant(
         name="no_meta",
-        knobs=Knobs(no_meta=True, no_history=True),
-        source="https://github.com/cobuildwithus/murph/pull/3505 (Epic: no versionId and no lastUpdated anywhere)",
-        keeps_history=False,
+        knobs=Knobs(no_meta=True),
+        source=f"{_GITHUB}/HeliosSoftware/hfs/issues/873, 2026-09-02 (meta missing in every body, ETag header right)",
         keeps_source=False,
     ),
     Variant(
         name="no_meta_no_etag",
         knobs=Knobs(no_meta=True, no_history=True, no_etag=True),
-        source="https://github.com/cobuildwithus/murph/pull/3505, and Epic's CapabilityStatement of 2026-07 without "
-        "update or history",
+        source=f"{_GITHUB}/cobuildwithus/murph/pull/3505, 2026-09-16 (Epic: neither versionId nor lastUpdated)",
         keeps_etag=False,
         keeps_history=False,
         keeps_source=False,
@@ -133,45 +134,45 @@ VARIANTS: Mapping[str, Variant] = _variants(
     Variant(
         name="no_history",
         knobs=Knobs(no_history=True),
-        source="Epic's CapabilityStatement of 2026-07: readHistory is false",
+        source="Epic's CapabilityStatement of 2026-07 (readHistory is false)",
         keeps_history=False,
     ),
     Variant(
         name="no_etag",
         knobs=Knobs(no_etag=True),
-        source="https://github.com/openemr/openemr/issues/12378 (If-Match is ignored)",
+        source=f"{_GITHUB}/openemr/openemr/issues/12378, 2026-06-02 (an update ignores If-Match)",
         keeps_etag=False,
     ),
     Variant(
         name="bare_etag",
         knobs=Knobs(etag="bare"),
-        source="Aidbox documentation of 2024-07 (Aidbox/documentation), examples with If-Match: 30",
+        source=f"{_GITHUB}/Aidbox/documentation, 2024-07 (examples with If-Match: 30)",
     ),
     Variant(
         name="strong_etag",
         knobs=Knobs(etag="strong"),
-        source="https://github.com/hapifhir/hapi-fhir/issues/2979 (strong tags, for years)",
+        source=f"{_CAUTIOUS}; clients sent strong ones, {_GITHUB}/hapifhir/hapi-fhir/issues/2979, 2021-09-09",
     ),
     Variant(name="weak_etag", knobs=Knobs(etag="weak"), source=f'{_HAPI}: W/"1"'),
     Variant(
         name="second_resolution",
         knobs=Knobs(whole_seconds=True, version_ids="seconds"),
-        source=f"{_MILLENNIUM}: versionId is lastUpdated in whole seconds",
+        source=f"{_MILLENNIUM} (versionId is lastUpdated in whole seconds)",
         keeps_etag=False,
         keeps_history=False,
     ),
     Variant(
         name="version_always_1",
         knobs=Knobs(version_ids="always_1"),
-        source="https://github.com/aehrc/pathling/issues/2746 (content changed, versionId left unchanged)",
+        source=f"{_GITHUB}/aehrc/pathling/issues/2746, 2026-09-06 (versionId unchanged across updates)",
         keeps_etag=False,
         keeps_history=False,
     ),
     Variant(
         name="bumps_version",
         knobs=Knobs(resave=True),
-        source="https://github.com/hapifhir/hapi-fhir/issues/6714 and "
-        "https://github.com/microsoft/fhir-server/pull/3735 (new versions without a change)",
+        source=f"{_GITHUB}/microsoft/fhir-server/issues/3735, 2024-03-01 (versions without a change, by an update with "
+        "the same content; here already by the server itself)",
     ),
     Variant(
         name="keeps_version_on_noop",
@@ -181,12 +182,13 @@ VARIANTS: Mapping[str, Variant] = _variants(
     Variant(
         name="stale_is_409",
         knobs=Knobs(stale_status=409),
-        source=f"{_HAPI}: an update with a stale If-Match is answered with 409",
+        source=f"{_HAPI}: 409 for a stale If-Match; so says Millennium's r4.md",
     ),
     Variant(
         name="gone_is_404",
         knobs=Knobs(gone_is_404=True),
-        source=f"{_MEDPLUM}: 404 after a delete, and no history",
+        source=f"{_MEDPLUM}: 404 and no history after a delete; "
+        f"{_GITHUB}/awslabs/fhir-works-on-aws-deployment/issues/714",
     ),
     Variant(
         name="delete_unchecked",
@@ -197,8 +199,7 @@ VARIANTS: Mapping[str, Variant] = _variants(
     Variant(
         name="duplicates_allowed",
         knobs=Knobs(ignore_if_none_exist=True),
-        source="https://github.com/microsoft/fhir-server/issues/1382 (duplicates under load); "
-        "Epic's CapabilityStatement of 2026-07: conditionalCreate is false",
+        source=f"{_GITHUB}/awslabs/fhir-works-on-aws-deployment/issues/824, 2023-03-08 (created anew each time)",
         detects_doubles=False,
     ),
     Variant(name="ignores_if_none_match", knobs=Knobs(ignore_if_none_match=True), source=_CAUTIOUS),
@@ -218,18 +219,18 @@ VARIANTS: Mapping[str, Variant] = _variants(
     Variant(
         name="refuses_fields",
         knobs=Knobs(refuse_fields=("Goal.note", "*.modifierExtension", "*.implicitRules")),
-        source=f"{_MILLENNIUM}, r4.md: 422 for fields, modifier extensions and implicitRules that are not supported",
+        source=f"{_MILLENNIUM}, r4.md (422 for a field, a modifier extension or implicitRules not supported)",
     ),
     # What becomes visible when, and what is answered
     Variant(
         name="stale_search",
         knobs=Knobs(stale_search_s=STALE_S),
-        source="https://github.com/hapifhir/hapi-fhir/issues/4345 (a search by identifier, about a minute)",
+        source=f"{_GITHUB}/hapifhir/hapi-fhir/issues/4345, 2022-12-08 (a search by identifier, for a minute)",
     ),
     Variant(
         name="loses_replies",
         knobs=Knobs(lose_every=LOST_EVERY),
-        source="https://github.com/medplum/medplum/pull/9969 (creates repeated after a reply that was none)",
+        source=f"{_GITHUB}/medplum/medplum/pull/9969, 2026-07-25 (a create that timed out may have been stored)",
     ),
     Variant(
         name="late_writes",

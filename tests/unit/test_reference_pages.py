@@ -15,6 +15,7 @@ from fhirgoals.docs.pages import PAGES
 from fhirgoals.docs.rules import RULES
 from fhirgoals.domain import fields, lifecycle, records
 from fhirgoals.domain.smart_reasons import REASONS
+from fhirgoals.sandbox.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = (*sorted((ROOT / "fhirgoals/domain/invariants").glob("*.py")), ROOT / "fhirgoals/domain/warnings.py")
@@ -27,12 +28,12 @@ def test_a_page_is_what_the_code_says(name: str) -> None:
 
 
 def test_the_pages_are_written_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command writes both pages into a folder, and a second time has nothing to write."""
+    """The command writes every page into a folder, and a second time has nothing to write."""
     assert main([str(tmp_path / "pages")]) == 0
-    assert capsys.readouterr().out == "written: model.md\nwritten: disclosure.md\n"
+    assert capsys.readouterr().out == "written: model.md\nwritten: disclosure.md\nwritten: sandbox.md\n"
     assert {page.name for page in (tmp_path / "pages").iterdir()} == set(PAGES)
     assert main([str(tmp_path / "pages")]) == 0
-    assert capsys.readouterr().out == "unchanged: model.md\nunchanged: disclosure.md\n"
+    assert capsys.readouterr().out == "unchanged: model.md\nunchanged: disclosure.md\nunchanged: sandbox.md\n"
 
 
 def test_every_record_and_field_is_on_the_page() -> None:
@@ -72,6 +73,13 @@ def test_every_state_and_reason_is_on_the_page() -> None:
     for machine in (lifecycle.GOAL, lifecycle.PLAN, lifecycle.STEP, lifecycle.SIGNATURE, lifecycle.CONSENT):
         assert all(f"| `{state}` |" in text for state in machine)
     assert all(f"| `{code}` |" in text for code in REASONS)
+
+
+def test_every_variant_is_on_the_page() -> None:
+    """Each variant of the sandbox has its row with its source."""
+    rows = PAGES["sandbox.md"]().splitlines()
+    for name, variant in VARIANTS.items():
+        assert [row for row in rows if row.startswith(f"| `{name}` |") and row.endswith(f"{variant.source} |")]
 
 
 def test_no_page_holds_a_word_of_a_plan() -> None:

@@ -1,0 +1,58 @@
+"""The page on the sandbox: its variants, the knobs behind each, what can be relied on there, and who is so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from fhirgoals.docs.markdown import GENERATED, code, page, table
+from fhirgoals.sandbox.knobs import Knobs
+from fhirgoals.sandbox.variants import VARIANTS, Variant
+
+_INTRO = """# The sandbox EHR and its variants
+
+The sandbox is a FHIR R4 server in memory (`fhirgoals.sandbox.ehr.Sandbox`). By itself it is a plain server; knobs make
+it drop, rewrite, lag, lose or refuse as real servers do. A variant is a set of knobs under a name, with the source that
+says some real server does so; where there is none, it is a cautious choice. What was shown on the sandbox alone is
+called "simulated". What each knob does stands with it in `fhirgoals/sandbox/knobs.py`.
+
+- **ETag**: each version has an ETag of its own, and an update with another one's is refused.
+- **History**: the versions of a resource can be listed, each with an id of its own.
+- **Content**: what was sent comes back as it was sent, but for `meta`.
+- **Source**: `meta.source` comes back with the version that was sent with it, up to a `#`.
+- **Once**: a create with If-None-Exist by our identifier never makes a second resource."""
+
+_YES_NO = {True: "yes", False: "**no**"}
+
+
+def sandbox_page() -> str:
+    """Return `sandbox.md`."""
+    return page(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield GENERATED
+    yield from _INTRO.splitlines()
+    yield ""
+    head = ("Variant", "Knobs", "ETag", "History", "Content", "Source", "Once", "Who says so")
+    yield from table(head, (_row(variant) for variant in VARIANTS.values()))
+
+
+def _row(variant: Variant) -> tuple[str, ...]:
+    keeps = (
+        variant.keeps_etag,
+        variant.keeps_history,
+        variant.keeps_content,
+        variant.keeps_source,
+        variant.detects_doubles,
+    )
+    return (code(variant.name), _knobs(variant.knobs), *(_YES_NO[each] for each in keeps), variant.source)
+
+
+def _knobs(knobs: Knobs) -> str:
+    turned = ((each.name, getattr(knobs, each.name), each.default) for each in fields(Knobs))
+    return ", ".join(code(f"{name} = {_value(value)}") for name, value, default in turned if value != default) or "none"
+
+
+def _value(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
