@@ -80,10 +80,12 @@ class Dirty:
             for plan_id, marks in plans.items()
         )
 
-    def marked(self, connection: str) -> frozenset[str]:
-        """Return the ids of the plans that are marked for the connection, due or not."""
+    def marked(self, connection: str, why: Sequence[str] = ()) -> frozenset[str]:
+        """Return the ids of the plans that are marked for the connection, due or not; of these kinds where given."""
         table = schema.dirty
         here = (table.c.connection == connection) & (table.c.marks > table.c.done)
+        if why:
+            here &= table.c.why.in_(why)
         return frozenset(self._connection.scalars(sa.select(table.c.plan_id).where(here)))
 
     def clear(self, plan_id: str, connection: str, upto: UpTo) -> None:

@@ -35,7 +35,7 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.calls import Call, Sent
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.merge import Verdict
-from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, settle_values, why_not
+from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values, why_not
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.rows import body_of, intent_of, item_of, link_of, note_losing_value
 from fhirgoals.sync.view import (
@@ -138,6 +138,24 @@ class Writes:
             intent = await self._write(lambda tx: self._open(tx, view, new))
         except (Outdated, Refused):
             return view, there, NotLanded("stopped")
+        if intent.id != new.id:
+            return view, there, NotLanded("doubt")  # this very call is in doubt: `recover` repeats it, once a run
+        return await self._go(view, there, call, intent, first=True)
+
+    async def repeat(self, view: View, there: There, intent: Intent, current: Found) -> tuple[View, There, bool]:
+        """Send a call in doubt once more, under its first id: same body, same ETag (design 5.7).
+
+        Returns whether it is settled. One that may no longer go is not repeated; it stays a candidate.
+        """
+        call = repeated(view, intent, current, self.context.today())
+        if call is None or not self.same_patient or not of_patient(view, call):
+            return view, there, False
+        view, there, result = await self._go(view, there, call, intent, first=False)
+        return view, there, isinstance(result, Landed)
+
+    async def _go(
+        self, view: View, there: There, call: Call, intent: Intent, *, first: bool
+    ) -> tuple[View, There, Landed | NotLanded]:
         answer = await self._call(view, call, body_of(intent), intent)
         if call.way == "delete" and isinstance(answer, Gone | NotFound):
             view, there = await self.deleted(view, there, call.key, intent.units)
@@ -145,7 +163,7 @@ class Writes:
         if isinstance(answer, Stored):
             return await self._stored(view, there, call, intent, answer)
         why = why_not(answer)
-        if intent.id == new.id and why not in ("doubt", "several", "stale"):
+        if first and why not in ("doubt", "several", "stale"):
             # Surely not stored. A call in doubt that was repeated stays one: its first try may have landed.
             await self._write(lambda tx: tx.intents.close(intent.id))
         return view, there, NotLanded(why)

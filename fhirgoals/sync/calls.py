@@ -26,6 +26,7 @@ from fhirgoals.sync.decide import Decision, Kind, Ours, Place, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.outline import outline_there
 from fhirgoals.sync.reading import There
+from fhirgoals.sync.tree import closes_a_ring, edges_of
 from fhirgoals.sync.withdraw import WITHDRAWN_REV, references_in, withdrawn
 
 R = TypeVar("R", bound=Record)
@@ -184,6 +185,7 @@ class _Builder:
                 unit.family in ("parent_map", "relations")
                 and ("Goal", goal_id) in carriers(self.ours.plan_id, unit, value)
                 and _named(unit, value, self.ours.plan_id, _with_goal(refs, goal_id))
+                and not self._too_early(goal_id, unit, value)
             )
         }
         record = overlay_goal(goal_id, WireGoal(), Push(units), self.there.theirs.assembled, _with_goal(refs, goal_id))
@@ -331,8 +333,15 @@ class _Builder:
     def _too_early(self, goal_id: str, unit: Unit, value: Json) -> bool:
         if unit.family != "parent_map" or goal_id not in (value or ()):
             return False
-        others = set(self.there.theirs.assembled.values.get(unit) or ()) - set(value or ())
-        return bool(others)
+        values = self.there.theirs.assembled.values
+        if set(values.get(unit) or ()) - set(value or ()):
+            return True
+        edges = edges_of(values)
+        for other, parents in self.pushes.items():
+            if other.family == "parent_map":
+                edges[other.member] = edges.get(other.member, frozenset()) | frozenset(parents or ())
+        # Until what is taken away elsewhere is in, the new edge could close a ring there (rule R5).
+        return closes_a_ring(unit.member, goal_id, {**edges, unit.member: frozenset()})
 
     def _complete(self, goal_id: str, unit: Unit) -> bool:
         if unit.family != "parent_map":

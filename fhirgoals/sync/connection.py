@@ -22,7 +22,8 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """The knobs of one connection (design 5; vendor reference, section 4).
 
     `create` is the means that keeps a repeated create from doubling; `operation_id_kept` says that the server keeps
-    `meta.source`; `share_origins` names EHRs whose content may go here (default: our own only); `quiet_minutes`
+    `meta.source`; `overlap_s` is how much later something read in the middle of a change is read again;
+    `share_origins` names EHRs whose content may go here (default: our own only); `quiet_minutes`
     belongs to that release; `token` names an environment variable, never the token.
     """
 
@@ -36,6 +37,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     send_proposed: bool = False
     operation_id_kept: bool = False
     share_origins: tuple[str, ...] = ()
+    overlap_s: float = 5.0
     page_size: int = 100
     token: str | None = None
     policy: dict[str, tuple[Accept, Clash]] = {}

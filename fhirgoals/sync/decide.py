@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias, assert_never
 
-from fhirgoals.domain.units import Json, Pair, Unit, Values
+from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value
 from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
+from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent
 
 Kind: TypeAlias = Literal["Goal", "CarePlan"]
 Retract: TypeAlias = Literal["leave", "blank", "entered_in_error", "delete"]
@@ -100,13 +101,27 @@ class Decision:
         return {unit: verdict for unit, verdict in self.verdicts.items() if verdict.action is action}
 
 
+Key: TypeAlias = tuple[Kind, str]
+
+_PASSING = ("in_doubt", "read_again")
+"""Why a unit is not judged in this run, where nobody is asked: the next run knows more."""
+
+_DEAD = (Place.GONE, Place.VOID, Place.UNREADABLE)
+
 REQUIRED = ("text", "status")
 """Units without which a Goal can't stand."""
 
 
-def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Policy) -> Decision:
+def decide(
+    ours: Ours,
+    theirs: Theirs,
+    bases: Mapping[Unit, Pair],
+    policy: Policy,
+    doubtful: frozenset[Key] = frozenset(),
+) -> Decision:
     """Return what follows for one plan at one connection.
 
+    `doubtful` are resources of which nobody knows whether a call to them landed: no child with an edge there is judged.
     Where nothing may go there at all, nothing is sent, and what was sent earlier is taken back or waits for a person.
     """
     if ours.refused is not None:
@@ -124,14 +139,15 @@ def decide(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], policy: Polic
         | theirs.assembled.held.keys()
     )
     for unit in sorted(everything):
-        seen = _seen(unit, ours, theirs, bases)
+        seen = _seen(unit, ours, theirs, bases, doubtful)
         if seen is None:
             continue
         verdict = judge(seen, policy)
         if verdict.action is not Action.QUIET:
             verdicts[unit] = verdict
-    verdicts = _with_their_members(verdicts, ours, theirs)
+    verdicts = _without_rings(_with_their_members(verdicts, ours, theirs), theirs)
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, ours.elsewhere)]
+    waiting += _tree(ours, theirs, verdicts)
     return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
 
 
@@ -216,7 +232,39 @@ def _with_their_members(verdicts: Mapping[Unit, Verdict], ours: Ours, theirs: Th
     return result
 
 
-def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) -> Seen | None:
+def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs) -> dict[Unit, Verdict]:
+    """Hold what would close a ring in the tree as it will stand there, whatever our own tree says (rule R5)."""
+    held = dict(verdicts)
+    while True:
+        edges = edges_of(theirs.assembled.values)
+        moves = {unit.member: unit for unit, one in held.items() if _moves(unit, one)}
+        edges |= {child: frozenset(held[unit].seen.ours or ()) for child, unit in moves.items()}
+        closing = in_a_ring(edges) & moves.keys()
+        if not closing:
+            return held
+        for child in closing:
+            held[moves[child]] = replace(held[moves[child]], action=Action.HOLD, why="would_close_a_ring")
+
+
+def _moves(unit: Unit, verdict: Verdict) -> bool:
+    return unit.family == "parent_map" and verdict.action is Action.PUSH
+
+
+def _tree(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
+    """Return an item for each child whose place there can't be told, unless its own question says so already."""
+    asked = (Action.CONFLICT, Action.PROPOSE, Action.HOLD, Action.PUSH)
+    waiting = []
+    for child, why in sorted(incoherent(edges_of(theirs.assembled.values)).items()):
+        unit = Unit(ours.plan_id, f"parent_map:{child}")
+        verdict = verdicts.get(unit)
+        if unit in theirs.assembled.held or (verdict is not None and verdict.action in asked):
+            continue
+        mine, there = ours.visible.get(unit), theirs.assembled.values.get(unit)
+        waiting.append(Waiting("tree", unit.owner, unit.name, why, None, mine, there))
+    return waiting
+
+
+def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], doubtful: frozenset[Key]) -> Seen | None:
     """Return the unit as both sides have it, or `None` where it is not judged now.
 
     A goal that the connection may no longer see keeps its own units as they are there; a resource that is still to be
@@ -227,11 +275,13 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) ->
     if unit.owner != ours.plan_id and unit.owner not in ours.goals:
         return None
     held = theirs.assembled.held.get(unit)
+    if unit.family == "parent_map":
+        return _child(unit, ours, theirs, pair, doubtful)
     places = {theirs.place(*one) for one in carriers(ours.plan_id, unit, mine, there, pair and pair.theirs)}
     elsewhere = unit in ours.elsewhere
     if pair is None and not elsewhere and Place.ABSENT in places and unit.family not in ("parent_map", "relations"):
         return None
-    for place in (Place.UNREADABLE, Place.GONE, Place.VOID):
+    for place in _DEAD:
         if place in places:
             held = held or f"resource_{place}"
     return Seen(
@@ -245,6 +295,39 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) ->
         elsewhere=elsewhere,
         held=held,
     )
+
+
+def _child(unit: Unit, ours: Ours, theirs: Theirs, pair: Pair | None, doubtful: frozenset[Key]) -> Seen:
+    """Return a child's place in the tree as both sides have it.
+
+    The edges of a parent that is gone, void or unreadable are unknown, not removed: they count on neither side, and
+    the child is judged by those that are left (rule R13).
+    """
+    dead = {goal for (kind, goal), place in theirs.places.items() if kind == "Goal" and place in _DEAD}
+    mine = ours.visible.get(unit)
+    there = _alive(theirs.assembled.values.get(unit), dead)
+    held = theirs.assembled.held.get(unit)
+    if theirs.place("Goal", unit.member) is Place.GONE:
+        held = held or "resource_gone"
+    if set(mine or ()) & dead and (pair is None or not same_value(mine, pair.ours)):
+        held = held or "parent_is_not_there"
+    values = (mine, there, pair and pair.ours, pair and pair.theirs)
+    if doubtful.intersection(carriers(ours.plan_id, unit, *values)):
+        held = held or "in_doubt"
+    return Seen(
+        unit=unit,
+        pair=pair and Pair(pair.ours, _alive(pair.theirs, dead), pair.rev),
+        ours=mine,
+        theirs=there,
+        rev=ours.revs.get(unit, 0),
+        hidden=unit in ours.hidden,
+        elsewhere=unit in ours.elsewhere,
+        held=held,
+    )
+
+
+def _alive(parents: Json, dead: set[str]) -> Json:
+    return [parent for parent in parents or () if parent not in dead] or None
 
 
 def _resources(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
@@ -281,8 +364,8 @@ def _units(verdicts: Mapping[Unit, Verdict], elsewhere: Mapping[Unit, Json]) -> 
     waiting = []
     for unit, verdict in verdicts.items():
         kind = {Action.CONFLICT: "conflict", Action.PROPOSE: "proposal", Action.HOLD: "held"}.get(verdict.action)
-        if kind is None or (kind == "held" and verdict.why.startswith("resource_")):
-            continue  # one item stands for the whole resource
+        if kind is None or (kind == "held" and verdict.why.startswith(("resource_", *_PASSING))):
+            continue  # one item stands for the whole resource; or the next run knows
         seen = verdict.seen
         base = None if seen.pair is None else seen.pair.ours
         ours = elsewhere.get(unit, seen.ours)  # the inbox is our own: it shows both values

@@ -107,6 +107,27 @@ def changed(seen: Seen) -> tuple[bool, bool]:
     return touched or not same_value(seen.ours, pair.ours), not same_value(seen.theirs, pair.theirs)
 
 
+def taken(seen: Seen) -> Json:
+    """Return what our record gets when the EHR's value is taken.
+
+    In a composite unit a part that the server never held as we gave it (it drops or cuts it), and did not change since,
+    keeps our value (design 5.3).
+    """
+    pair = seen.pair
+    if pair is None or not isinstance(seen.theirs, dict) or not isinstance(pair.ours, dict):
+        return seen.theirs
+    held = pair.theirs if isinstance(pair.theirs, dict) else {}
+    ours = seen.ours if isinstance(seen.ours, dict) else {}
+    value = dict(seen.theirs)
+    for part in pair.ours.keys() | held.keys():
+        holds_less = not same_value(pair.ours.get(part), held.get(part))
+        if holds_less and same_value(value.get(part), held.get(part)):
+            value.pop(part, None)
+            if part in ours:
+                value[part] = ours[part]
+    return value
+
+
 def _from_elsewhere(seen: Seen) -> Verdict:
     """Judge a unit whose value came from another EHR: it is ours changed and not delivered (rules R1 and R10).
 

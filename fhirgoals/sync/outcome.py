@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, TypeAlias
 
 from fhirgoals.domain.units import Pair, Unit
@@ -21,9 +22,12 @@ from fhirgoals.fhir.answers import (
 )
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.mappers import stamp
-from fhirgoals.sync.calls import Call, Sent
-from fhirgoals.sync.reading import There
-from fhirgoals.sync.view import View, refs_of
+from fhirgoals.store.intents import Intent
+from fhirgoals.sync.calls import Call, Sent, Way
+from fhirgoals.sync.reading import Found, There
+from fhirgoals.sync.rows import body_of, sent_units
+from fhirgoals.sync.view import View, ours_of, refs_of
+from fhirgoals.sync.withdraw import WITHDRAWN_REV
 
 Why: TypeAlias = Literal[
     "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later"
@@ -82,3 +86,29 @@ def of_patient(view: View, call: Call) -> bool:
     """Tell whether the resource that a call changes is still the linked patient's; `subject` is never merged."""
     subject = None if call.before is None else stamp.subject(call.before)
     return subject is None or refs_of(view).relative(subject) == view.patient
+
+
+def repeated(view: View, intent: Intent, current: Found, on: date) -> Call | None:
+    """Return the call of an intent as it is sent again, or `None` where it may no longer go.
+
+    It may where everything that it says may still be seen there, be it with another value by now; a taking back may
+    only while the resource is still not to be there.
+    """
+    ours = ours_of(view, on)
+    units = sent_units(intent)
+    shown = ours.refused is None and (intent.kind == "CarePlan" or intent.local_id in ours.goals)
+    taken_back = bool(units) and all(one.rev == WITHDRAWN_REV for one in units.values())
+    says = {unit for unit, one in units.items() if one.ours is not None}
+    if (shown and taken_back) or (shown and not says <= ours.visible.keys()) or (not shown and says):
+        return None
+    way: Way = "delete" if intent.method == "delete" else "write" if shown else "withdraw"
+    return Call(
+        intent.kind,
+        intent.local_id,
+        body_of(intent),
+        units,
+        intent.resource_id,
+        intent.etag,
+        current.tree,
+        way,
+    )

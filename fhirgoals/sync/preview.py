@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.fhir.validate import new_faults
+from fhirgoals.store.intents import Intent
 from fhirgoals.store.links import Link
 from fhirgoals.sync.calls import Call, Sent
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.merge import Verdict
-from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, settle_values
+from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan, without_link
 
@@ -28,6 +29,7 @@ class Planned:
 
     new_id: Callable[[], UUID]
     same_patient: bool = True
+    today: Callable[[], date] = lambda: datetime.now(UTC).date()
 
     def armed(self, view: View) -> View:
         """Return the view as if the connection were armed: a preview shows what arming would write."""
@@ -60,6 +62,14 @@ class Planned:
         """Note a delete."""
         after = without_link(view, key, units)
         return after, without(there, key, refs_of(after), knowledge_of(after))
+
+    async def repeat(self, view: View, there: There, intent: Intent, current: Found) -> tuple[View, There, bool]:
+        """Take a call in doubt as sent again and stored."""
+        call = repeated(view, intent, current, self.today())
+        if call is None or not self.same_patient or not of_patient(view, call):
+            return view, there, False
+        view, there, result = await self.send(view, there, call)
+        return view, there, isinstance(result, Landed)
 
     async def close_intent(self, _intent_id: str) -> None:
         """Nothing to clear."""

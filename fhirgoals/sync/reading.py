@@ -66,6 +66,7 @@ class Knowledge:
     bases: Mapping[Unit, Pair]
     void_here: frozenset[str] = frozenset()
     sent: Values = field(default_factory=dict)
+    read_again: frozenset[Unit] = frozenset()
 
     def void(self, goal: str) -> bool:
         """Tell whether we marked the goal entered-in-error ourselves: here, or there when it was taken back."""
@@ -116,7 +117,8 @@ def read_there(
         for local_id, record in goals.items()
     }
     assembled: Assembled = assemble(plan_id, alive, care_plan, refs, knowledge.known, knowledge.ids)
-    held = {**_unreadable(plan_id, found, assembled.values.keys() | knowledge.known.keys()), **assembled.held}
+    again = dict.fromkeys(knowledge.read_again, "read_again")
+    held = {**again, **_unreadable(plan_id, found, assembled.values.keys() | knowledge.known.keys()), **assembled.held}
     return There(plan_id, found, goals, care_plan, Theirs(replace(assembled, held=held), places), refs)
 
 

@@ -19,7 +19,7 @@ from fhirgoals.sync.calls import Call, Terms, describe, next_pass
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Decision, Place, Waiting, decide
-from fhirgoals.sync.merge import Action, Seen, Verdict, changed
+from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
 from fhirgoals.sync.outcome import Landed, NotLanded
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import origin_of
@@ -84,15 +84,20 @@ class Effects(Protocol):
 
 
 async def reconcile(
-    view: View, reading: Reading, effects: Effects, today: date, open_still: tuple[Waiting, ...] = ()
+    view: View,
+    reading: Reading,
+    effects: Effects,
+    today: date,
+    open_still: tuple[Waiting, ...] = (),
+    doubtful: frozenset[Key] = frozenset(),
 ) -> Outcome:
     """Bring one plan and one connection together as far as policy allows; return what was done.
 
-    `view` and `reading` are both sides as just read; `open_still` are calls of which nobody knows whether they landed:
-    their resources are left alone. Writes only where the connection is armed:
-    otherwise what would be written is left for the preview.
+    `view` and `reading` are both sides as just read; `open_still` are calls that a person has to look into: their
+    resources are left alone. `doubtful` are those that may land yet: other writes to them go on. Writes only where the
+    connection is armed: otherwise what would be written is left for the preview.
     """
-    run = _Run(view, there_of(view, reading.found, reading.missing), effects, today)
+    run = _Run(view, there_of(view, reading.found, reading.missing), effects, today, doubtful)
     run.outcome.failed = {(one.unit, one.owner): one.why for one in open_still}  # type: ignore[misc]
     run.outcome.read = reading.read
     run.outcome.quarantined = reading.quarantined
@@ -106,11 +111,12 @@ async def reconcile(
 
 
 class _Run:
-    def __init__(self, view: View, there: There, effects: Effects, today: date) -> None:
+    def __init__(self, view: View, there: There, effects: Effects, today: date, doubtful: frozenset[Key]) -> None:
         self.view = view
         self.there = there
         self.effects = effects
         self.today = today
+        self.doubtful = set(doubtful)
         self.outcome = Outcome()
         self.policy = TablePolicy(view.config.policy)
         self.cannot: dict[Unit, str] = {}
@@ -119,7 +125,8 @@ class _Run:
 
     def decide(self) -> Decision:
         """Judge everything on what is known now; what could not be taken is held."""
-        decision = decide(ours_of(self.view, self.today), self.there.theirs, self.view.bases, self.policy)
+        ours = ours_of(self.view, self.today)
+        decision = decide(ours, self.there.theirs, self.view.bases, self.policy, frozenset(self.doubtful))
         if not self.cannot:
             return decision
         verdicts = dict(decision.verdicts)
@@ -167,15 +174,15 @@ class _Run:
         pulls = {unit: verdict for unit, verdict in self.decision.units(Action.PULL).items() if unit not in self.cannot}
         if not pulls:
             return False
-        plan, taken = self._taken(pulls)
-        if not taken:
+        plan, accepted = self._taken(pulls)
+        if not accepted:
             return True  # every one of them is held now: decide again
-        pairs = {unit: Pair(pulls[unit].seen.theirs, pulls[unit].seen.theirs, 0) for unit in taken}
-        self.view = await self.effects.take(self.view, plan, pairs, [pulls[unit] for unit in taken])
+        pairs = {unit: Pair(taken(pulls[unit].seen), pulls[unit].seen.theirs, 0) for unit in accepted}
+        self.view = await self.effects.take(self.view, plan, pairs, [pulls[unit] for unit in accepted])
         self.there = there_of(self.view, self.there.found, _missing(self.there))
-        self.outcome.pulled += len({unit.owner for unit in taken})
+        self.outcome.pulled += len({unit.owner for unit in accepted})
         self.outcome.operations.append(
-            {"operation": "pull", "units": sorted(f"{one.owner}/{one.name}" for one in taken)}
+            {"operation": "pull", "units": sorted(f"{one.owner}/{one.name}" for one in accepted)}
         )
         return True
 
@@ -183,11 +190,11 @@ class _Run:
         """Return our record with the EHR's edits in it, one by one; what would break an invariant is held."""
         plan = self.view.plan
         faults = _errors(plan)
-        taken: list[Unit] = []
+        accepted: list[Unit] = []
         for unit, verdict in pulls.items():
             origin = origin_of(self.view, self.there.found, unit)
             try:
-                after = with_units(plan, {unit: verdict.seen.theirs}, origin)
+                after = with_units(plan, {unit: taken(verdict.seen)}, origin)
             except CannotTake:
                 self.cannot[unit] = "no_place_here"
                 continue
@@ -195,12 +202,14 @@ class _Run:
                 self.cannot[unit] = "would_break_an_invariant"
                 continue
             plan = after
-            taken.append(unit)
-        return plan, taken
+            accepted.append(unit)
+        return plan, accepted
 
     async def _send(self, call: Call) -> None:
         unseen = self._changed_there(call) if call.key in self.decision.retire else []
         self.view, self.there, result = await self.effects.send(self.view, self.there, call)
+        if isinstance(result, Landed):
+            self.doubtful.discard(call.key)
         match result:
             case Landed(left=left) if call.way != "write":
                 await self._took_back(call, left)

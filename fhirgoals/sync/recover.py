@@ -23,6 +23,10 @@ from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.view import Key, View, knowledge_of, last_seen, refs_of
 
+IN_DOUBT = "in_doubt"
+"""Why an intent is left that was or may be sent: its ETag is still current, so it may land yet. Other writes to its
+resource go on with the same ETag."""
+
 
 class Settling(Protocol):
     """What finding out may do: `Writes`, or a preview that only notes it."""
@@ -35,6 +39,10 @@ class Settling(Protocol):
 
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
         """Settle a delete that landed."""
+        ...
+
+    async def repeat(self, view: View, there: There, intent: Intent, current: Found) -> tuple[View, There, bool]:
+        """Send a call in doubt once more."""
         ...
 
     async def close_intent(self, intent_id: str) -> None:
@@ -121,7 +129,8 @@ async def _updated(
         case _:
             raise not_answered(view.connection, intent.kind, answer)
     if current.etag is not None and current.etag == intent.etag:
-        return view, there, None
+        view, there, settled = await writes.repeat(view, there, intent, current)
+        return view, there, None if settled else IN_DOUBT
     if intent.method == "delete":
         await writes.close_intent(intent.id)  # it moved before the delete came
         return view, there, None

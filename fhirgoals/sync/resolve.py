@@ -45,6 +45,15 @@ DECIDED_REV = -1
 NO_PLACE = "our records have no place for that value: take ours, or change the plan by hand and run `fhirgoals sync`"
 
 
+class BreaksRuleError(Refused):
+    """What was to be taken would break a rule of the plan; `sentence` is the rule's."""
+
+    def __init__(self, item_id: int, sentence: str, *, has_parts: bool) -> None:
+        self.sentence = sentence.removesuffix(".")
+        more = ": complete it with --with" if has_parts else ""
+        super().__init__(f"item {item_id}: {self.sentence}; nothing was changed{more}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """What a person decides, and with what right: `by` their id, `at` when, `because` and `words` why.
@@ -159,8 +168,7 @@ def after_taking(case: Case, take: Take, value: Json, connections: frozenset[str
         faults = tuple(fault.sentence for fault in broken(before, after, connections))
         if not faults:
             return after
-    more = "; complete it with --with" if take == "theirs" and isinstance(case.item.theirs, dict) else ""
-    raise Refused(f"item {case.item.id}: {faults[0].removesuffix('.')}; nothing was changed{more}")
+    raise BreaksRuleError(case.item.id, faults[0], has_parts=take == "theirs" and isinstance(case.item.theirs, dict))
 
 
 def taken(case: Case, choice: Choice) -> tuple[Take, Json]:

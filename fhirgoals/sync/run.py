@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from fhirgoals.domain.units import Json
@@ -21,13 +21,14 @@ from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import LEASE_S, Context, Writes
-from fhirgoals.sync.changes import not_answered, read_plan, unchanged
+from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.reconcile import Outcome, reconcile
-from fhirgoals.sync.recover import recover
-from fhirgoals.sync.view import View, disclosed, load_view
+from fhirgoals.sync.recover import IN_DOUBT, recover
+from fhirgoals.sync.tree import half_moved, second_look
+from fhirgoals.sync.view import Key, View, disclosed, load_view, there_of
 
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
@@ -121,15 +122,38 @@ class Runner:
             if patient is None:
                 counts.unlinked += 1
                 continue
-            planned = Planned(self.new_id, same_patient=await self._same_patient(view, patient))
+            same = await self._same_patient(view, patient)
+            planned = Planned(self.new_id, same_patient=same, today=context.today)
             view, left = await recover(context, planned.armed(view), planned)
             reading = await read_plan(self.client, view, patient)
-            open_still = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left)
-            outcome = await reconcile(view, reading, planned, self.clock().date(), open_still)
+            view, _ = await self._second_look(view, reading)
+            outcome = await reconcile(view, reading, planned, context.today(), *_unsettled(left))
             counts.add(outcome)
             counts.add_state(outcome)
         counts.requests, counts.writes = self.client.requests, 0
         return counts
+
+    async def _second_look(self, view: View, reading: Reading) -> tuple[View, dict[str, list[Json]]]:
+        """Return the view with the children that are to be read once more before they are judged (rule R9)."""
+        there = there_of(view, reading.found, reading.missing)
+        half = half_moved(there.theirs.assembled.values, view.bases)
+        before = await self.store.read(lambda tx: tx.cursors.get(self.connection, _tree_scope(view.plan.id)))
+        again, remembered = second_look(half, before, self.clock(), view.config.overlap_s)
+        return replace(view, read_again=again), remembered
+
+    async def _remember(self, plan_id: str, view: View, remembered: dict[str, list[Json]]) -> None:
+        """Keep what was read of half-moved children, and mark the plan for the second reading."""
+        now = self.clock()
+        later = now + timedelta(seconds=view.config.overlap_s)
+
+        def work(tx: Tx) -> None:
+            if (tx.cursors.get(self.connection, _tree_scope(plan_id)) or {}) != remembered:
+                tree: Json = remembered
+                tx.cursors.set(self.connection, _tree_scope(plan_id), tree, now)
+            if view.read_again:
+                tx.dirty.mark(plan_id, self.connection, why="tree", at=now, not_before=later)
+
+        await self.store.write(work)
 
     async def _same_patient(self, view: View, patient: str) -> bool:
         """Tell whether the linked patient still bears the mark of the link (design 5.8).
@@ -145,8 +169,9 @@ class Runner:
         return still_the_same(answer.tree, view.fingerprint)
 
     async def _not_due(self, plans: tuple[str, ...], due: dict[str, DirtyPlan]) -> set[str]:
-        marked = await self.store.read(lambda tx: tx.dirty.marked(self.connection))
-        return {plan_id for plan_id in plans if plan_id in marked and plan_id not in due}
+        marked = await self.store.read(lambda tx: tx.dirty.marked(self.connection, ("edit",)))
+        released = {plan_id for plan_id, mark in due.items() if "edit" in mark.why}
+        return {plan_id for plan_id in plans if plan_id in marked and plan_id not in released}
 
     async def _one(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         try:
@@ -170,10 +195,12 @@ class Runner:
                 counts.read += (await read_plan(self.client, view, patient)).read
                 return  # reads and counts; the mark stays, and what is due goes once it is armed
             left: list[tuple[Intent, str]] = []
+            same = await self._same_patient(view, patient) if view.intents else True
             if view.intents:
-                _, left = await recover(context, view, Writes(context))
+                _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
             reading = await read_plan(self.client, view, patient)
+            view, remembered = await self._second_look(view, reading)
             as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
             if mark is None and outcome is None and as_last_time and unchanged(view, reading) and not left:
                 counts.read += reading.read
@@ -181,9 +208,9 @@ class Runner:
                 return
             doubted = outcome is not None and outcome.doubt
             writes = Writes(context, same_patient=await self._same_patient(view, patient))
-            open_still = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left)
+            await self._remember(plan_id, view, remembered)
             try:
-                outcome = await reconcile(view, reading, writes, self.clock().date(), open_still)
+                outcome = await reconcile(view, reading, writes, self.clock().date(), *_unsettled(left))
             except Outdated:
                 outcome = Outcome(again=True)  # our record moved under the pull: look again
             counts.add(outcome)
@@ -233,6 +260,16 @@ class Runner:
     def _nothing_to_do_with(self, view: View) -> bool:
         """Tell whether nothing of the plan may go there and nothing was ever sent: then nothing is asked either."""
         return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
+
+
+def _unsettled(left: list[tuple[Intent, str]]) -> tuple[tuple[Waiting, ...], frozenset[Key]]:
+    """Return the calls that a person has to look into, and the resources of those that may land yet."""
+    asked = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left if why != IN_DOUBT)
+    return asked, frozenset((one.kind, one.local_id) for one, why in left if why == IN_DOUBT)
+
+
+def _tree_scope(plan_id: str) -> str:
+    return f"tree:{plan_id}"
 
 
 def _scope(plan_id: str) -> str:

@@ -53,6 +53,8 @@ class View:
     problems: Mapping[str, str]
     fingerprint: str | None = None
     origins: Mapping[Unit, str] = field(default_factory=dict)
+    read_again: frozenset[Unit] = frozenset()
+    """Children whose place is to be read once more before it is judged."""
 
     @property
     def patient(self) -> str | None:
@@ -168,7 +170,7 @@ def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Un
 def knowledge_of(view: View) -> Knowledge:
     """Return what reading the EHR needs to know of our side."""
     void = frozenset(goal.id for goal in view.plan.goals if goal.lifecycle == "entered_in_error")
-    return Knowledge(member_ids(view.plan), view.bases, void)
+    return Knowledge(member_ids(view.plan), view.bases, void, read_again=view.read_again)
 
 
 def there_of(view: View, found: Mapping[Key, Found], missing: Mapping[Key, Place]) -> There:

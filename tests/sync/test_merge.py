@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import product
 
 import pytest
 
 from fhirgoals.domain.units import Pair, Unit
-from fhirgoals.sync.merge import Accept, Action, Clash, Seen, judge
+from fhirgoals.sync.merge import Accept, Action, Clash, Seen, judge, taken
 
 
 @dataclass(frozen=True)
@@ -131,3 +131,23 @@ def test_every_combination_ends_in_one_action() -> None:
         assert isinstance(action, Action)
         if pair is not None and ours == pair.ours and theirs == pair.theirs and rev == 3:
             assert action is Action.QUIET
+
+
+def test_parts_that_the_server_never_held_keep_our_value() -> None:
+    """A server without our extension closes the goal: its words are taken, our reason code and the uncut text stay."""
+    ours = {"lifecycle": "active", "closure_reason": "moved", "status_reason": "a long reason"}
+    held = {"lifecycle": "active", "status_reason": "a long"}
+    theirs = {"lifecycle": "completed", "status_reason": "a long", "status_date": "2026-11-06"}
+    seen = Seen(Unit("g", "status"), Pair(ours, held, 3), ours, theirs, rev=3)
+    assert taken(seen) == {
+        "lifecycle": "completed",
+        "closure_reason": "moved",
+        "status_reason": "a long reason",
+        "status_date": "2026-11-06",
+    }
+    changed_there = {**theirs, "status_reason": "another"}
+    assert taken(replace(seen, theirs=changed_there))["status_reason"] == "another"
+    emptied = {"lifecycle": "completed"}
+    assert taken(replace(seen, theirs=emptied)) == {"lifecycle": "completed", "closure_reason": "moved"}
+    assert taken(replace(seen, theirs=None)) is None
+    assert taken(replace(seen, pair=None)) == theirs

@@ -1,0 +1,188 @@
+"""The goal tree at a server whose moves are two writes: half of a move is no answer, no ring is closed (design 5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from fhirgoals.domain.records import Plan
+from fhirgoals.fhir.rest import Precondition
+from tests.sync.world import World, example, world
+
+PLAN = "plan-dep-01"
+CHILD, OLD, NEW = "g-sleep", "g-selfcare", "g-resilience"
+URL = "http://hl7.org/fhir/StructureDefinition/goal-relationship"
+AUTO = {"parent_map": ("auto", "ask")}
+
+
+@pytest.fixture
+def here() -> Iterator[World]:
+    with world(policy=AUTO) as one:
+        yield one
+
+
+async def started(here: World) -> Plan:
+    plan = example("01")
+    await here.add_connection()
+    await here.put(plan)
+    await here.know_people(plan)
+    await here.sync()
+    return plan
+
+
+async def resource(here: World, goal: str) -> Any:
+    plan = await here.plan(PLAN)
+    wire = here.store.store.installation.wire_id("Goal", PLAN, plan.goal(goal).id)
+    found = [
+        one
+        for one in here.sandbox.storage.resources("Goal")
+        if any(each["value"] == wire for each in one.get("identifier", []))
+    ]
+    return found[0] if found else None
+
+
+def milestone(child: str) -> dict[str, Any]:
+    system = "http://hl7.org/fhir/goal-relationship-type"
+    return {
+        "url": URL,
+        "extension": [
+            {"url": "type", "valueCodeableConcept": {"coding": [{"system": system, "code": "milestone"}]}},
+            {"url": "target", "valueReference": {"reference": f"Goal/{child}"}},
+        ],
+    }
+
+
+def names(extension: dict[str, Any], child: str) -> bool:
+    return extension["url"] == URL and any(
+        part.get("valueReference", {}).get("reference") == f"Goal/{child}" for part in extension["extension"]
+    )
+
+
+async def take_from(here: World, parent: str, child: str) -> None:
+    child_id = (await resource(here, child))["id"]
+
+    def edit(tree: dict[str, Any]) -> None:
+        tree["extension"] = [one for one in tree["extension"] if not names(one, child_id)]
+
+    here.change("Goal", (await resource(here, parent))["id"], edit)
+
+
+async def give_to(here: World, parent: str, child: str) -> None:
+    child_id = (await resource(here, child))["id"]
+
+    def edit(tree: dict[str, Any]) -> None:
+        tree["extension"] = [*tree.get("extension", []), milestone(child_id)]
+
+    here.change("Goal", (await resource(here, parent))["id"], edit)
+
+
+async def parents_there(here: World, child: str) -> list[str]:
+    """Return our ids of the goals that name the child, read from the raw resources."""
+    child_id = (await resource(here, child))["id"]
+    plan = await here.plan(PLAN)
+    found = []
+    for goal in plan.goals:
+        tree = await resource(here, goal.id) or {}
+        if any(names(one, child_id) for one in tree.get("extension", [])):
+            found.append(goal.id)
+    return found
+
+
+async def quiet(here: World) -> None:
+    counts = await here.sync()
+    assert (counts.writes, counts.pulled, counts.new_items) == (0, 0, 0)
+
+
+async def asked(here: World) -> list[tuple[str, Any]]:
+    """Return the open items of the tree: kind and the parents that the EHR has."""
+    items = await here.store.read(lambda tx: tx.inbox.list())
+    return [(item.kind, item.theirs) for item in items if (item.unit or "").startswith("parent_map")]
+
+
+@pytest.mark.parametrize("first", ["take", "give"])
+async def test_half_of_a_move_there_is_not_judged(here: World, first: str) -> None:
+    """Read between its two writes, a move is neither a removal nor a second parent; whole, it is one proposal."""
+    await started(here)
+    steps = [(take_from, OLD), (give_to, NEW)]
+    found = []
+    for act, parent in steps if first == "take" else reversed(steps):
+        await act(here, parent, CHILD)
+        assert (await here.sync()).writes == 0
+        found.append(await asked(here))
+    assert found == [[], [("proposal", [NEW])]]
+    await quiet(here)
+
+
+async def test_a_child_without_a_parent_is_believed_at_the_second_reading(here: World) -> None:
+    """The EHR makes it a root: the first reading asks nothing, a later one that agrees does."""
+    await started(here)
+    await take_from(here, OLD, CHILD)
+    await here.sync()
+    assert await asked(here) == []
+    here.now += timedelta(seconds=10)
+    await here.sync()
+    assert await asked(here) == [("proposal", None)]
+    assert await parents_there(here, CHILD) == []
+    await quiet(here)
+
+
+async def test_two_parents_there_are_a_question_at_the_second_reading(here: World) -> None:
+    """The EHR adds a second parent and leaves it so: first nothing, then one conflict, and nothing is written."""
+    await started(here)
+    await give_to(here, NEW, CHILD)
+    await here.sync()
+    assert await here.inbox() == []
+    here.now += timedelta(seconds=10)
+    counts = await here.sync()
+    assert (counts.writes, await here.inbox()) == (0, [("conflict", PLAN, f"parent_map:{CHILD}")])
+    assert sorted(await parents_there(here, CHILD)) == [NEW, OLD]
+
+
+async def test_a_move_here_and_one_there_never_close_a_ring(here: World) -> None:
+    """X goes under Y here while Y goes under X there: the edge is held, a person is asked, no ring stands anywhere."""
+    plan = await started(here)
+    goals = tuple(
+        msgspec.structs.replace(one, parent=NEW, horizon="short_term") if one.id == OLD else one for one in plan.goals
+    )
+    await give_to(here, OLD, NEW)
+    here.now += timedelta(seconds=10)
+    await here.put(msgspec.structs.replace(plan, goals=goals))
+    await here.sync()
+    here.now += timedelta(seconds=10)
+    await here.sync()
+    assert not (OLD in await parents_there(here, NEW) and NEW in await parents_there(here, OLD))
+    assert {unit for _, _, unit in await here.inbox()} & {f"parent_map:{OLD}", f"parent_map:{NEW}"}
+    await quiet(here)
+
+
+async def test_the_child_of_a_dead_parent_is_judged_by_what_is_left(here: World) -> None:
+    """The EHR deletes the parent and moves the child: the move is seen (rule R13), the deletion is its own item."""
+    await started(here)
+    await give_to(here, NEW, CHILD)
+    storage = here.sandbox.storage
+    storage.delete("Goal", (await resource(here, OLD))["id"], Precondition())
+    await here.sync()
+    here.now += timedelta(seconds=10)
+    await here.sync()
+    assert ("proposal", [NEW]) in await asked(here)
+    assert ("gone", OLD, None) in await here.inbox()
+    await quiet(here)
+
+
+async def test_a_new_parent_gets_its_child_after_the_old_one_lost_it(here: World) -> None:
+    """A goal moved under one that is created in the same run: one parent at the end, and never two on the way."""
+    plan = await started(here)
+    new = msgspec.structs.replace(
+        plan.goal(NEW), id="g-fresh", text="A fresh aim", steps=(), targets=(), progress=(), achievements=()
+    )
+    goals = tuple(msgspec.structs.replace(one, parent="g-fresh") if one.id == CHILD else one for one in plan.goals)
+    await here.put(msgspec.structs.replace(plan, goals=(*goals, new)))
+    counts = await here.sync()
+    kinds = [(one["operation"], one["id"]) for one in counts.operations if one["resource"] == "Goal"]
+    assert kinds == [("create", "g-fresh"), ("update", OLD), ("update", "g-fresh")]
+    assert await parents_there(here, CHILD) == ["g-fresh"]
+    await quiet(here)
