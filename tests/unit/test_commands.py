@@ -188,8 +188,8 @@ def test_a_client_proposes_a_goal() -> None:
 )
 def test_a_goal_that_is_no_proposal_is_refused(given: dict[str, Any], by: str, code: str) -> None:
     """A new goal begins at the beginning, speaks for nobody else, and fits the plan."""
-    goal_id = given.pop("id", "g-new")
-    assert refused(c.Propose(goal=short(goal_id, **given)), by)[0] == code
+    parts = {"id": "g-new", **given}
+    assert refused(c.Propose(goal=short(parts.pop("id"), **parts)), by)[0] == code
 
 
 def test_nothing_new_begins_in_a_plan_that_is_over() -> None:
