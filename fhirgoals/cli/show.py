@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -21,7 +21,7 @@ from fhirgoals.cli.show_plan import Section
 from fhirgoals.cli.show_words import NOT_FOR
 from fhirgoals.cli.sparkline import as_ascii, has_blocks
 from fhirgoals.cli.tree import goal_lines, goal_numbers, goal_title, title_lines
-from fhirgoals.domain.disclosure import Disclosed, disclose
+from fhirgoals.domain.disclosure import Disclosed, disclose, not_covered
 from fhirgoals.domain.instruments import standard
 from fhirgoals.domain.progress import progress
 from fhirgoals.domain.readers import View, client_words_first, proxy_view, view_as_client
@@ -79,7 +79,8 @@ def show(
             return
         wanted = ("legal_representative",) if proxy else ("client",)
         me = frozenset(each.id for each in whole.participants if each.role in wanted)
-        _printed(replace(_told(view.plan, today, full), me=me), who.name, as_json=as_json)
+        told = replace(_told(view.plan, today, full), me=me, reader="proxy" if proxy else "client")
+        _printed(told, who.name, as_json=as_json)
         return
     shown = disclose(
         whole,
@@ -96,7 +97,8 @@ def show(
             tree = plain_tree(_told(shown.plan, today, full))
         printed_json(tree | {"as": who.name, "on": today.isoformat(), "kept": kept, "refused": shown.refused})
         return
-    _say_disclosed(whole, shown, who.name, _told(shown.plan or whole, today, full))
+    told = replace(_told(shown.plan or whole, today, full), reader="connection")
+    _say_disclosed(whole, shown, who.name, told)
 
 
 def _told(plan: Plan, on: date, full: bool) -> Told:
@@ -150,6 +152,7 @@ def _printed(told: Told, reader: str, *, as_json: bool) -> None:
             for text in (*show_plan.people(told.plan), *show_plan.sessions(told))
             for line in wrapped(text, "  ", "    ")
         ]
+    lines += [line for text in show_plan.as_it_stands(told) for line in wrapped(text, "  ", "    ")]
     lines += _sections(above)
     title = goal_title if therapist else _own_title
     about = partial(show_goal.for_therapist if therapist else show_goal.for_client, told)
@@ -183,7 +186,8 @@ def _said_nothing(plan: Plan, view: View, name: str, on: date, *, as_json: bool)
         printed_json({"id": plan.id, "goals": [], "as": name, "on": on.isoformat(), "refused": view.why})
         return
     who = "The client" if name == CLIENT else "This reader"
-    typer.echo(f"{who} gets nothing of this plan: {words.of_code(NOT_FOR, view.why)}.")
+    for line in wrapped(f"{who} gets nothing of this plan: {words.of_code(NOT_FOR, view.why)}."):
+        typer.echo(line)
 
 
 def _say_disclosed(whole: Plan, shown: Disclosed, name: str, told: Told) -> None:
@@ -193,16 +197,32 @@ def _say_disclosed(whole: Plan, shown: Disclosed, name: str, told: Told) -> None
         lines += wrapped(f"{name} gets nothing of this plan: {reason}.")
     else:
         lines += [f"What {name} gets on {words.on_day(told.on)}:", "", *title_lines(shown.plan)]
+        lines += [line for text in _linked(whole, shown.plan) for line in wrapped(text, "  ", "    ")]
         lines += goal_lines(shown.plan, goal_title, partial(show_goal.for_connection, told))
     if shown.kept and shown.refused is None:
         lines += ["", f"What stays here ({words.count(len(shown.kept), 'goal')}):"]
         goals = {goal.id: goal for goal in whole.goals}
         for goal_id, why in shown.kept.items():
-            lines += wrapped(f"{goal_title(goals[goal_id])}: {words.of_code(words.KEPT, why)}", "  ", "    ")
+            reason = words.of_code(words.KEPT, why)
+            if why == "sensitivity_not_consented":
+                missing = not_covered(whole, name, told.on, goal_id)
+                reason += f" ({', '.join(words.LABEL[label] for label in missing)})"
+            lines += wrapped(f"{goal_title(goals[goal_id])}: {reason}", "  ", "    ")
     notes, things = _left_of_goals(whole, shown)
     if shown.plan is not None and (notes or things):
         lines += ["", *wrapped("Of the goals that go, these stay here: " + ", ".join([*notes, *things]) + ".")]
     _say(told, lines)
+
+
+def _linked(whole: Plan, shown: Plan) -> Iterator[str]:
+    """Yield which people and problems are referred to: the EHR has its own entries for them, and gets no names."""
+    roles = dict.fromkeys(words.of_code(words.ROLE, each.role) for each in shown.participants)
+    if roles:
+        yield "Refers to the EHR's own entries for: " + ", ".join(roles)
+    going = {each.id for each in shown.problems}
+    problems = [clean(each.code.display or each.code.code) for each in whole.problems if each.id in going]
+    if problems:
+        yield "and for the problems: " + "; ".join(problems)
 
 
 def _left_of_goals(whole: Plan, shown: Disclosed) -> tuple[list[str], list[str]]:
@@ -218,5 +238,20 @@ def _left_of_goals(whole: Plan, shown: Disclosed) -> tuple[list[str], list[str]]
         "small victory", "small victories", "achievements"
     )
     notes += left("finding", "findings", "findings") + left("barrier", "barriers", "barriers")
+    notes += _values_left(pairs, whole, shown.plan)
     silent = sum(goal.client_words is not None and sent.client_words is None for goal, sent in pairs)
     return notes, [f"the client's own words on {words.count(silent, 'goal')}"] if silent else []
+
+
+def _values_left(pairs: Sequence[tuple[Goal, Goal]], whole: Plan, going: Plan | None) -> list[str]:
+    """Return how many readings, ratings and tries of the goals that go are not sent."""
+    sent = {each.id: each for each in going.measures} if going else {}
+    readings = sum(len(each.readings) - len(sent[each.id].readings) for each in whole.measures if each.id in sent)
+    ratings = sum(len(goal.gas.ratings) for goal, other in pairs if goal.gas and not other.gas)
+    tries = sum(len(step.trials) for goal, _ in pairs for step in goal.steps)
+    found = [
+        (readings, "reading", "readings"),
+        (ratings, "rating on its scale", "ratings on their scales"),
+        (tries, "try with its distress", "tries with their distress"),
+    ]
+    return [words.count(number, one, many) for number, one, many in found if number]

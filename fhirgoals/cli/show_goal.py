@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Literal, TypeAlias
 
 from fhirgoals.cli import show_words as say
 from fhirgoals.cli import words
@@ -12,6 +13,7 @@ from fhirgoals.cli.output import clean, short
 from fhirgoals.cli.sparkline import sparkline
 from fhirgoals.cli.tree import goal_title, is_closed, status_words, step_texts
 from fhirgoals.domain.attainment import RATERS, latest_level, ratings
+from fhirgoals.domain.disclosure import kept_back
 from fhirgoals.domain.progress import Progress
 from fhirgoals.domain.readers import client_words_first
 from fhirgoals.domain.readings import baseline, series
@@ -21,6 +23,11 @@ from fhirgoals.domain.steps import count
 
 _NOTE = 160
 """A note is cut at a word after so many characters; `get` has the whole of it."""
+
+_NOT_COUNTED = frozenset({"draft", "proposed", "cancelled", "declined", "entered_in_error"})
+"""Smaller goals that say nothing of how far a goal is (domain reference 6, parent roll-up)."""
+
+Reader: TypeAlias = Literal["therapist", "client", "proxy", "connection"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Told:
     figures: Progress
     numbers: Mapping[str, str]
     smart: Mapping[str, Assessment] = field(default_factory=dict)
+    reader: Reader = "therapist"
     me: frozenset[str] = frozenset()
     full: bool = False
     blocks: bool = True
@@ -40,7 +48,7 @@ class Told:
         """Return how a goal is pointed to: its number in the tree and a few of its words."""
         number = self.numbers.get(goal_id)
         goal = self.plan.goal(goal_id)
-        title = client_words_first(goal).first if self.me else goal_title(goal)
+        title = client_words_first(goal).first if self.reader in ("client", "proxy") else goal_title(goal)
         return f"{number} {short(title, 50)}" if number else "a goal not shown here"
 
     def measure(self, measure_id: str | None) -> Measure | None:
@@ -53,7 +61,7 @@ def for_therapist(told: Told, goal: Goal) -> Iterator[str]:
     brief = is_closed(goal) and not told.full
     if goal.client_words:
         yield f"“{clean(goal.client_words)}”"
-    yield f"({status_words(goal, told.on)}{_kind(goal)})"
+    yield f"({status_words(goal, told.on)}{_kind(goal)}{_kept_back(told, goal)})"
     if goal.review == "unreviewed":
         yield "Came from an EHR, and no therapist has seen it yet."
     if goal.status_reason:
@@ -63,7 +71,7 @@ def for_therapist(told: Told, goal: Goal) -> Iterator[str]:
     yield from _stones(told, goal)
     for target in goal.targets:
         yield _target(told, goal, target)
-    yield from _scale(told, goal, raters=True)
+    yield from _scale(told, goal)
     yield from _whole(told, goal)
     if not brief:
         yield from _therapist_does(told, goal)
@@ -79,11 +87,11 @@ def for_therapist(told: Told, goal: Goal) -> Iterator[str]:
 
 
 def for_client(told: Told, goal: Goal) -> Iterator[str]:
-    """Yield what a client is told of a goal of theirs; no judgement of the practice's, no word of its trade."""
+    """Yield what a client or a proxy is told of a goal; no judgement of the practice's, no word of its trade."""
     below = client_words_first(goal).below
     if below:
         yield clean(below)
-    yield f"({status_words(goal, told.on)})"
+    yield f"({status_words(goal, told.on)}{_kept_back(told, goal)})"
     if goal.status_reason and goal.lifecycle in ("on_hold", "declined"):
         yield f"Why: {clean(goal.status_reason)}"
     if goal.completion_criterion:
@@ -91,8 +99,8 @@ def for_client(told: Told, goal: Goal) -> Iterator[str]:
     yield from _stones(told, goal)
     for target in goal.targets:
         yield _target(told, goal, target)
-    yield from _scale(told, goal, raters=False)
-    children = [each for each in told.plan.goals if each.parent == goal.id and each.lifecycle not in ("declined",)]
+    yield from _scale(told, goal)
+    children = [each for each in told.plan.goals if each.parent == goal.id and each.lifecycle not in _NOT_COUNTED]
     if children:
         reached = sum(each.achievement in ("achieved", "sustaining") for each in children)
         yield f"{reached} of {words.count(len(children), 'smaller goal')} reached"
@@ -104,21 +112,27 @@ def for_client(told: Told, goal: Goal) -> Iterator[str]:
 
 
 def for_connection(told: Told, goal: Goal) -> Iterator[str]:
-    """Yield what a connection gets of a goal; nothing is computed for it."""
-    yield f"({status_words(goal, told.on)})"
+    """Yield what a connection gets of a goal, every text in full; no figure is computed for it."""
+    area = f"; {say.AREA[goal.domain]}" if isinstance(goal.domain, str) else ""
+    yield f"({status_words(goal, told.on)}{_kind(goal)}{area})"
     if goal.client_words:
         yield f"In the client's words: “{clean(goal.client_words)}”"
+    if goal.status_reason:
+        yield f"Why: {clean(goal.status_reason)}"
     if goal.completion_criterion:
         yield f"Done when: {clean(goal.completion_criterion)}"
+    yield from _stones(told, goal)
     for target in goal.targets:
         measure = told.measure(target.measure)
         name = say.measure_name(measure, target.measure)
         yield f"Target: {name} {say.aim_words(target, measure)}{_by(target)}"
-    yield from step_texts(goal, told.on)
+    yield from _therapist_does(told, goal)
+    yield from step_texts(goal, told.on, _step_kind)
     for victory in goal.achievements:
-        yield f"{words.of_code(say.VICTORY, victory.size, 'Victory')}: {clean(victory.text)}"
+        yield f"Victory, {words.on_day(victory.date)}: {clean(victory.text)}"
     for note in goal.progress:
-        yield f"Note {words.on_day(note.date)}: {short(note.text, _NOTE)}"
+        yield f"Note {words.on_day(note.date)}, {_author(told, note)}: {clean(note.text)}"
+    yield from filter(None, [say.agreement(told.plan, goal)])
 
 
 def _kind(goal: Goal) -> str:
@@ -129,9 +143,23 @@ def _kind(goal: Goal) -> str:
         facts.append(f"{goal.priority} priority")
     if goal.readiness is not None and not is_closed(goal):
         facts.append(f"importance {goal.readiness.importance}, confidence {goal.readiness.confidence} of 10")
-    if goal.share == "withheld":
-        facts.append("the client keeps it back")
     return "".join(f"; {fact}" for fact in facts)
+
+
+def _kept_back(told: Told, goal: Goal) -> str:
+    """Say from whom the client keeps a goal back; what a proxy or a connection gets tells nothing of it."""
+    if told.reader not in ("therapist", "client"):
+        return ""
+    keeps = "you keep" if told.reader == "client" else "the client keeps"
+    if goal.id in kept_back(told.plan, ""):
+        return f"; {keeps} it back"
+    named = dict.fromkeys(each.endpoint for each in told.plan.disclosure.withheld if each.endpoint)
+    back = [endpoint for endpoint in named if goal.id in kept_back(told.plan, endpoint)]
+    return f"; {keeps} it back from {', '.join(clean(each) for each in back)}" if back else ""
+
+
+def _step_kind(step: Step) -> str:
+    return say.STEP_KIND.get(step.kind, "") if isinstance(step.kind, str) else ""
 
 
 def _stones(told: Told, goal: Goal) -> Iterator[str]:
@@ -150,7 +178,7 @@ def _stones(told: Told, goal: Goal) -> Iterator[str]:
 def _target(told: Told, goal: Goal, target: Target) -> str:
     measure = told.measure(target.measure)
     name = say.measure_name(measure, target.measure)
-    asked = f"{say.aim_words(target, measure)}{_by(target)}"
+    asked = f"target: {say.aim_words(target, measure)}{_by(target)}"
     state = next(
         (each for each in told.figures.targets if (each.goal, each.target) == (goal.id, target.key)),
         None,
@@ -173,14 +201,14 @@ def _target(told: Told, goal: Goal, target: Target) -> str:
         facts.append(f"met on {words.on_day(state.met_on)}{late}")
     elif state.trend is not None and not is_closed(goal):
         facts.append(say.TREND[state.trend])
-    return f"{head} {', '.join(facts)}; target: {asked}"
+    return f"{head} {', '.join(facts)}; {asked}"
 
 
 def _by(target: Target) -> str:
     return f" by {words.on_day(target.by)}" if target.by is not None else ""
 
 
-def _scale(told: Told, goal: Goal, *, raters: bool) -> Iterator[str]:
+def _scale(told: Told, goal: Goal) -> Iterator[str]:
     """Yield a goal's ratings on its scale, in the words of the levels."""
     gas = goal.gas
     if gas is None:
@@ -193,9 +221,10 @@ def _scale(told: Told, goal: Goal, *, raters: bool) -> Iterator[str]:
     for rater, level in rated:
         text = gas.levels.get(str(level))  # type: ignore[call-overload]
         day = words.on_day(ratings(gas, rater, told.on)[-1].date)
-        who = say.RATER[rater].capitalize() if raters else say.RATER_TO_CLIENT[rater]
+        who = say.RATER_TO_CLIENT[rater] if told.reader == "client" else say.RATER[rater].capitalize()
         own = "" if who == "Own rating" else " rated"
-        yield f"{who}{own} {say.level(level)} on {day}" + (f": {clean(text)}" if text else "")
+        # A 0 reads like a failure where nobody says that it is what was hoped for.
+        yield f"{who}{own} {say.level(level)} ({say.LEVEL[level]}) on {day}" + (f": {clean(text)}" if text else "")
 
 
 def _whole(told: Told, goal: Goal) -> Iterator[str]:
@@ -228,21 +257,22 @@ def _steps(told: Told, goal: Goal, *, brief: bool, trials: bool) -> Iterator[str
     ladder = next((each for each in told.figures.ladders if each.goal == goal.id), None)
     if brief:
         done = count(goal.steps)
-        yield f"{done.done} of {words.count(done.total, 'step')} done"
+        if done.total:
+            yield f"{done.done} of {words.count(done.total, 'step')} done"
         return
     if ladder is not None:
         halved = sum(ladder.last_halved.values())
         said = f"Exposure ladder: {ladder.done} of {words.count(ladder.total, 'step')} done"
         if trials and ladder.last_halved:
-            said += f"; distress fell by half in the last try of {halved} of {len(ladder.last_halved)}"
+            said += f"; distress fell by half in the last try of {halved} of {len(ladder.last_halved)} steps tried"
         if trials and ladder.order_violations:
             said += f"; begun before the step below was done: {len(ladder.order_violations)}"
         yield said
 
     def more(step: Step) -> str:
         facts = []
-        if trials and isinstance(step.kind, str) and step.kind in say.STEP_KIND and ladder is None:
-            facts.append(say.STEP_KIND[step.kind])
+        if trials and ladder is None and _step_kind(step):
+            facts.append(_step_kind(step))
         if step.suds_expected is not None and step.status != "done":
             facts.append(f"expected distress {step.suds_expected}")
         tried = sorted((each for each in step.trials if each.date <= told.on), key=lambda each: each.date)
@@ -274,15 +304,16 @@ def _barriers(told: Told, goal: Goal) -> Iterator[str]:
 
 def _notes(told: Told, goal: Goal) -> Iterator[str]:
     """Yield the last note that may be read aloud, and how many others there are: they stand in the plan's file."""
+    written = [each for each in goal.progress if not (isinstance(each.date, date) and each.date > told.on)]
     shared = sorted(
-        (each for each in goal.progress if each.visibility == "shared" or each.author in told.me),
+        (each for each in written if each.visibility == "shared" or each.author in told.me),
         key=lambda each: str(each.date or ""),
     )
     last = shared if told.full else shared[-1:]
     for note in last:
         yield f"Note {words.on_day(note.date)}, {_author(told, note)}: {short(note.text, _NOTE)}"
     more = [words.count(len(shared) - len(last), "earlier note")] if len(shared) > len(last) else []
-    hidden = len(goal.progress) - len(shared)
+    hidden = len(written) - len(shared)
     more += [words.count(hidden, "note not for the client", "notes not for the client")] if hidden else []
     more += [words.count(len(goal.findings), "private finding")] if goal.findings else []
     if more and not is_closed(goal):
@@ -302,15 +333,20 @@ def _author(told: Told, note: ProgressEntry) -> str:
         return "you"
     if note.author is None:
         return clean(note.author_text) if note.author_text else "by someone at the EHR"
-    return say.role_of(told.plan, note.author)
+    role = say.role_of(told.plan, note.author)
+    return f"your {role}" if told.reader == "client" else role
 
 
 def _own_answer(told: Told, goal: Goal) -> Iterator[str]:
-    """Yield what the client answered, and that the therapist agreed too."""
+    """Yield what the reader answered, and that the therapist agreed too; to a proxy who was not asked, who agreed."""
     if is_closed(goal):
         return
     lines = [each for each in goal.acceptance if each.by in told.me]
     others = [each for each in goal.acceptance if each.by not in told.me and each.status == "agree"]
+    waiting = [each for each in goal.acceptance if each.by not in told.me and each.status == "pending"]
+    if told.reader == "proxy" and not lines:
+        yield from filter(None, [say.agreement(told.plan, goal)])
+        return
     if not lines or lines[0].status == "pending":
         yield "You have not answered yet whether you agree."
         return
@@ -319,8 +355,10 @@ def _own_answer(told: Told, goal: Goal) -> Iterator[str]:
     if line.status == "disagree":
         yield f"You disagreed{day}" + (f": {clean(line.reason)}" if line.reason else "")
     else:
-        who = ", ".join(f"your {say.role_of(told.plan, each.by)}" for each in others)
-        yield f"You agreed{day}" + (f"; so did {who}" if who else "")
+        your = "the" if told.reader == "proxy" else "your"
+        who = ", ".join(f"{your} {say.role_of(told.plan, each.by)}" for each in others)
+        still = ", ".join(f"{your} {say.role_of(told.plan, each.by)}" for each in waiting)
+        yield f"You agreed{day}" + (f"; so did {who}" if who else "") + (f"; still to answer: {still}" if still else "")
 
 
 def _hints(told: Told, goal: Goal) -> Iterator[str]:

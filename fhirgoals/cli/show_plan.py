@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 from fhirgoals.cli import show_words as say
 from fhirgoals.cli import words
 from fhirgoals.cli.output import clean
 from fhirgoals.cli.show_goal import Told
 from fhirgoals.cli.sparkline import sparkline
-from fhirgoals.domain.alerts import Alert
+from fhirgoals.cli.tree import is_closed
+from fhirgoals.domain.alerts import Alert, AlertKind
 from fhirgoals.domain.disclosure import disclose
 from fhirgoals.domain.instruments import standard
 from fhirgoals.domain.readings import baseline, series
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.reviews import held_reviews
+
+_FIRST: tuple[AlertKind, ...] = ("item9", "deterioration", "session_rating")
+"""What is looked at first."""
 
 Section = tuple[str, list[str]]
 """A heading with its lines; one without lines is not shown."""
@@ -37,15 +42,16 @@ def people(plan: Plan) -> Iterator[str]:
         yield f"For {name}{own}" + (" (resolved)" if problem.status == "resolved" else "")
     if plan.client is not None and plan.client.minor_self_consented:
         yield "A minor who consented alone: parents and portals are shown nothing of this plan"
+    if plan.kind == "professional_development":
+        yield "A therapist's own development plan: no EHR is sent anything of it"
     areas: dict[str, int] = {}
     for goal in plan.goals:
         if isinstance(goal.domain, str) and goal.lifecycle not in ("declined", "entered_in_error"):
             areas[say.AREA[goal.domain]] = areas.get(say.AREA[goal.domain], 0) + 1
     if areas:
         active = sum(goal.lifecycle == "active" and goal.horizon == "short_term" for goal in plan.goals)
-        yield f"{words.count(active, 'short-term goal')} under way; goals for " + ", ".join(
-            f"{area} ({number})" for area, number in areas.items()
-        )
+        for_ = "goals for " + ", ".join(f"{area} ({number})" for area, number in areas.items())
+        yield for_.capitalize() if _is_over(plan) else f"{words.count(active, 'short-term goal')} under way; {for_}"
     if plan.strengths:
         yield "Strengths: " + ", ".join(clean(each) for each in plan.strengths)
 
@@ -61,23 +67,42 @@ def sessions(told: Told) -> Iterator[str]:
 
 def for_therapist(told: Told) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
     """Return what a therapist reads above the goals, and below them."""
-    above = (("Look at this", list(_to_look_at(told))), ("Next steps", list(_next(told, own=False))))
+    above = (("Look at this", list(_to_look_at(told))), ("Next steps", list(_next(told))))
     below = (
         ("Scores", list(_scores(told))),
         ("Goal attainment", list(_attainment(told))),
         ("Steps done", list(_adherence(told))),
-        ("Before the treatment ends", list(_criteria(told))),
+        ("When the treatment ended" if _is_over(told.plan) else "Before the treatment ends", list(_criteria(told))),
         ("Reviews", list(_reviews(told))),
         ("Shared with", list(_sharing(told))),
+        ("How this was judged", list(_rules(told))),
     )
     return above, below
 
 
 def for_client(told: Told) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
-    """Return what a client reads above the goals, and below them."""
-    above = (("Your next steps", list(_next(told, own=True))),)
-    below = (("Reviews", list(_reviews_of_client(told))),)
+    """Return what a client or a proxy reads above the goals, and below them."""
+    steps = "Next steps of the client" if told.reader == "proxy" else "Your next steps"
+    above = ((steps, list(_next(told))),)
+    below = (
+        ("Afterwards", list(_afterwards(told))),
+        ("Reviews", list(_reviews_of_client(told))),
+        ("Shared with", list(_sharing(told))),
+    )
     return above, below
+
+
+def as_it_stands(told: Told) -> Iterator[str]:
+    """Yield what a page for an earlier day can't turn back, where something was noted after it."""
+    days = [each.date for measure in told.plan.measures for each in measure.readings]
+    days += [each.date for each in told.plan.reviews]
+    days += [each.status_date for each in told.plan.goals if isinstance(each.status_date, date)]
+    if any(each > told.on for each in days):
+        yield f"Figures, notes and reviews of {words.on_day(told.on)}; statuses, steps and agreements as they stand now"
+
+
+def _is_over(plan: Plan) -> bool:
+    return plan.status in ("completed", "revoked")
 
 
 def _to_look_at(told: Told) -> Iterator[str]:
@@ -107,13 +132,15 @@ def _alerts(told: Told) -> Iterator[str]:
     found: dict[tuple[str, str], list[Alert]] = {}
     for alert in told.figures.alerts:
         found.setdefault((alert.measure, alert.kind), []).append(alert)
-    for of_one in found.values():
+    for of_one in sorted(found.values(), key=lambda of_one: _FIRST.index(of_one[-1].kind)):
         measure = told.plan.measure(of_one[-1].measure)
         before = f" ({words.count(len(of_one) - 1, 'time')} before)" if len(of_one) > 1 else ""
         yield say.alert_words(of_one[-1], measure) + before
 
 
-def _next(told: Told, *, own: bool) -> Iterator[str]:
+def _next(told: Told) -> Iterator[str]:
+    """Yield the next step of each goal; to the client and a proxy only those that are the client's."""
+    own = told.reader != "therapist"
     for goal_id, number in told.numbers.items():
         coming = told.figures.next_steps.get(goal_id)
         step = next((each for each in told.plan.goal(goal_id).steps if each.id == coming), None)
@@ -172,18 +199,34 @@ def _criteria(told: Told) -> Iterator[str]:
             case "met":
                 yield f"[x] {text} (shown on {words.on_day(verdict.met_on)})"
             case "not_shown":
-                yield f"[ ] {text} (not shown yet)"
+                yield f"[ ] {text} ({'not shown' if _is_over(plan) else 'not shown yet'})"
             case "person":
                 yield f"[?] {text} (for you to judge)"
     if plan.discharge is not None:
         end = plan.discharge
         yield f"Ended on {words.on_day(end.date)} ({end.kind}): {words.of_code(say.OUTCOME, end.outcome)}"
+    yield from (f"Afterwards: {text}" for text in _afterwards(told))
+
+
+def _afterwards(told: Told) -> Iterator[str]:
+    end = told.plan.discharge
+    if end is not None and end.follow_up:
+        yield clean(end.follow_up)
+
+
+def _rules(told: Told) -> Iterator[str]:
+    """Yield by which rules the SMART letters were given: another version may say otherwise."""
+    judged = [told.smart[goal.id] for goal in told.plan.goals if goal.id in told.smart and not is_closed(goal)]
+    versions = dict.fromkeys(each.rule_version for each in judged)
+    if versions:
+        yield f"SMART hints by rule version {', '.join(versions)}; they are advice and stop nothing"
 
 
 def _reviews(told: Told) -> Iterator[str]:
     clock = told.figures.reviews
     if clock.next_due is not None:
-        yield f"Next: {words.on_day(clock.next_due)} ({say.due(clock.next_due, told.on)})"
+        what = "Next: was due" if clock.overdue else "Next:"
+        yield f"{what} {words.on_day(clock.next_due)} ({say.due(clock.next_due, told.on)})"
     if clock.discharge_review_by is not None:
         yield f"Discharge review by {words.on_day(clock.discharge_review_by)}, when the plan ends"
     late = {each.review: each.days for each in clock.late}
@@ -200,7 +243,8 @@ def _reviews(told: Told) -> Iterator[str]:
 def _reviews_of_client(told: Told) -> Iterator[str]:
     clock = told.figures.reviews
     if clock.next_due is not None:
-        yield f"Your next review: {words.on_day(clock.next_due)} ({say.due(clock.next_due, told.on)})"
+        whose = "The next review" if told.reader == "proxy" else "Your next review"
+        yield f"{whose}: {words.on_day(clock.next_due)} ({say.due(clock.next_due, told.on)})"
     for each in clock.unsigned:
         if each.by in told.me:
             review = next(one for one in told.plan.reviews if one.id == each.review)
@@ -222,4 +266,5 @@ def _sharing(told: Told) -> Iterator[str]:
             yield f"{each.endpoint}: {until}" + ("" if shown.goals else ", but no goal of it may go there now")
     kept = len({each.target for each in told.plan.disclosure.withheld})
     if kept:
-        yield f"The client keeps {words.count(kept, 'goal or problem', 'goals or problems')} back"
+        keeps = "You keep" if told.reader == "client" else "The client keeps"
+        yield f"{keeps} {words.count(kept, 'goal or problem', 'goals or problems')} back"

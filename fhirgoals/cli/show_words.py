@@ -28,6 +28,15 @@ RATER_TO_CLIENT: Mapping[str, str] = {
     "self": "The therapist",
 }
 
+LEVEL: Mapping[int, str] = {
+    -2: "much less than hoped",
+    -1: "less than hoped",
+    0: "as hoped",
+    1: "more than hoped",
+    2: "much more than hoped",
+}
+"""What a level of a goal attainment scale means."""
+
 LETTER: Mapping[Letter, str] = {
     "S": "Specific",
     "M": "Measurable",
@@ -43,7 +52,7 @@ METHOD: Mapping[str, str] = {"verbal": "by word", "signature": "signed", "portal
 TREND: Mapping[str, str] = {
     "improving": "getting better",
     "worsening": "getting worse",
-    "no_change": "no clear change",
+    "no_change": "no clear change lately",
     "in_progress": "too early to tell",
 }
 
@@ -148,12 +157,13 @@ def measure_name(measure: Measure | None, fallback: str | None = None) -> str:
     """Return what a measure is called: its instrument, else what its code says."""
     if measure is None:
         return "A measure that is not there" if fallback is None else clean(fallback)
-    if measure.instrument and measure.instrument != "custom":
-        return clean(measure.instrument)
-    code = measure.code
-    if code is None:
-        return "A measure without a name"
-    return clean(code.display or code.code.replace("-", " "))
+    name, code = measure.instrument, measure.code
+    if not name or name == "custom":
+        if code is None:
+            return "A measure without a name"
+        name = code.display or code.code.replace("-", " ")
+    said = clean(name)
+    return said[:1].upper() + said[1:]
 
 
 def with_unit(value: Decimal, measure: Measure | None) -> str:
@@ -201,7 +211,8 @@ def person(plan: Plan, participant: str | None) -> str:
     role = role_of(plan, participant)
     if found is None or not found.display or role not in words.ROLE.values():
         return role
-    return f"{clean(found.display)} ({role})"
+    name = clean(found.display)
+    return f"{name[:-1]}, {role})" if name.endswith(")") else f"{name} ({role})"
 
 
 def agreement(plan: Plan, goal: Goal) -> str:
@@ -219,12 +230,13 @@ def agreement(plan: Plan, goal: Goal) -> str:
                 waits.append(who)
     parts = []
     if agreed:
-        parts.append("Agreed: " + ", ".join(agreed))
+        parts.append("agreed: " + ", ".join(agreed))
     if against:
-        parts.append("Disagrees: " + ", ".join(against))
+        parts.append("disagrees: " + ", ".join(against))
     if waits:
-        parts.append("Still to answer: " + ", ".join(waits))
-    return "; ".join(parts)
+        parts.append("still to answer: " + ", ".join(waits))
+    said = "; ".join(parts)
+    return said[:1].upper() + said[1:]
 
 
 def _when(line: Acceptance) -> str:

@@ -92,8 +92,10 @@ def status_words(goal: Goal, on: date) -> str:
         target = ""
     if start and target:
         parts.append(f"{start} to {target}")
-    elif start:
+    elif start and not closed:
         parts.append(f"from {start}")
+    elif start and goal.lifecycle in ("completed", "cancelled"):
+        parts.append(f"begun {start}")
     elif target:
         parts.append(f"by {target}")
     open_still = not closed and goal.achievement not in _REACHED

@@ -119,11 +119,10 @@ def disclose(
     reader = _Reader(endpoint, sensitivities, sent_before, send_proposed, send_session_rating)
     inherited = inherited_sensitivities(plan)
     withheld = withheld_ids(plan, endpoint)
-    # A goal whose every problem is withheld would tell of it.
-    silent = {goal for goal, problems in addressed_problems(plan).items() if problems and withheld.issuperset(problems)}
+    silent = kept_back(plan, endpoint)
     kept: dict[str, Reason] = {}
     for goal in plan.goals:
-        reason_kept = _goal_gate(plan, goal, inherited[goal.id], withheld | silent, reader)
+        reason_kept = _goal_gate(plan, goal, inherited[goal.id], silent, reader)
         if reason_kept is not None:
             kept[goal.id] = reason_kept
     if len(kept) == len(plan.goals):
@@ -143,6 +142,27 @@ def withheld_ids(plan: Plan, endpoint: str) -> frozenset[str]:
     marked = {goal.id for goal in plan.goals if goal.share != "default"}
     listed = {entry.target for entry in plan.disclosure.withheld if entry.endpoint in (None, endpoint)}
     return frozenset(marked | listed)
+
+
+def kept_back(plan: Plan, endpoint: str) -> frozenset[str]:
+    """Return the goals that the client keeps from this endpoint; one whose every problem is withheld would tell of it.
+
+    For the endpoint `""` these are the goals that are kept from all.
+    """
+    withheld = withheld_ids(plan, endpoint)
+    return frozenset(
+        goal
+        for goal, problems in addressed_problems(plan).items()
+        if goal in withheld or (problems and withheld.issuperset(problems))
+    )
+
+
+def not_covered(plan: Plan, endpoint: str, on: date, goal_id: str) -> tuple[str, ...]:
+    """Return the sensitivities of a goal that the consents in force for an endpoint do not cover."""
+    found = _consented(plan, endpoint, on)
+    covered = frozenset[str]() if isinstance(found, str) else found
+    missing = (inherited_sensitivities(plan)[goal_id] | CONTENT_SENSITIVITY) - covered
+    return tuple(sorted(missing, key=lambda label: _LABEL_ORDER.get(label, len(_LABEL_ORDER))))
 
 
 def inherited_sensitivities(plan: Plan) -> dict[str, frozenset[str]]:

@@ -17,7 +17,8 @@ from fhirgoals.cli.main import main
 from fhirgoals.cli.sparkline import as_ascii, has_blocks, sparkline
 from fhirgoals.cli.tree import goal_numbers
 from fhirgoals.domain.planfile import dump_plan, load_plan
-from fhirgoals.domain.records import Plan
+from fhirgoals.domain.records import Plan, Withheld
+from fhirgoals.domain.smart_limits import standard as smart_rules
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("0*.yaml"))
 DEPRESSION, OCD, WORKLIFE, DEVELOPMENT, ADOLESCENT = EXAMPLES
@@ -146,7 +147,7 @@ def test_scores_and_criteria_close_the_page(capsys: pytest.CaptureFixture[str]) 
 def test_a_ladder_is_told_with_its_tries(capsys: pytest.CaptureFixture[str]) -> None:
     """An exposure ladder says how many rungs are done and how distress fell; its next rung is marked."""
     text = shown(capsys, OCD)
-    assert "Exposure ladder: 8 of 10 steps done; distress fell by half in the last try of 8 of 8" in text
+    assert "Exposure ladder: 8 of 10 steps done; distress fell by half in the last try of 8 of 8 steps tried" in text
     assert "(due 13 Nov 2026, expected distress 90, next)" in text
 
 
@@ -193,6 +194,148 @@ def test_a_client_begins_with_their_next_steps(capsys: pytest.CaptureFixture[str
     text = shown(capsys, OCD, "--as", "client")
     assert text.index("Your next steps") < text.index("  1  ")
     assert "The review of 30 Oct 2026 waits for your signature." in text
+
+
+def test_the_client_is_told_who_sees_it_and_what_they_keep_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """A client reads with whom the plan is shared, and at a goal that they keep it back and who has not answered."""
+    text = shown(capsys, ADOLESCENT, "--as", "client")
+    assert "(in progress, 5 Oct 2026 to 14 Dec 2026; you keep it back)" in text
+    assert "You agreed on 2 Nov 2026; still to answer: your therapist" in text
+    assert "Your therapist rated +1 (more than hoped) on 2 Nov 2026" in text
+    shared = text[text.index("Shared with") :]
+    assert "school-clinic: ended on 16 Oct 2026" in shared
+    assert "You keep 1 goal or problem back" in shared
+
+
+def test_a_client_is_shown_the_trend_of_their_own_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both look at the same outcome: the trend's words are the client's too; reference 7 keeps alerts, not trends."""
+    text = shown(capsys, ADOLESCENT, "--as", "client")
+    assert "PHQ-9 ▁▁▁█ 11 → 18, 0 % of the way, getting worse; target: under 10 by 28 May 2027" in text
+    assert "reliabl" not in text
+
+
+def test_smaller_goals_that_were_given_up_are_not_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the smaller goals count those that figures count: none that is proposed, declined or given up."""
+    assert "3 of 8 smaller goals reached" in shown(capsys, DEPRESSION, "--as", "client")
+    assert "0 of 2 smaller goals reached" in shown(capsys, ADOLESCENT, "--as", "client")
+    assert "0 of 1 smaller goal reached" not in shown(capsys, WORKLIFE, "--as", "client")
+
+
+def test_a_representative_is_not_spoken_to_as_the_client(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A parent's page speaks of the client, whose ratings, steps and answers they are, and not of what is kept."""
+    plan = plan_of(ADOLESCENT)
+    assert plan.client is not None
+    ward = msgspec.structs.replace(plan, client=msgspec.structs.replace(plan.client, minor_self_consented=False))
+    file = tmp_path / "ward.yaml"
+    file.write_text(dump_plan(ward))
+    text = shown(capsys, file, "--as", "p-mother")
+    assert "Next steps of the client" in text
+    assert "Client rated -1 (less than hoped) on 2 Nov 2026" in text
+    assert "Agreed: client, therapist" in text
+    assert not re.search(r"\b[Yy]ou(r)?\b", text)
+    for word in ("keep", "Shared with", "WITHHELD", "SMART", "T-score"):
+        assert word not in text
+
+
+def test_a_goal_kept_back_is_marked_by_whatever_keeps_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A goal is told to be kept back where the list says so, for one connection, or by its every problem too."""
+    plan = plan_of(DEPRESSION)
+    withheld = (
+        Withheld(target="g-ba"),
+        Withheld(target="g-create", endpoint="ehr-main"),
+        Withheld(target="pr-2"),
+    )
+    kept = msgspec.structs.replace(plan, disclosure=msgspec.structs.replace(plan.disclosure, withheld=withheld))
+    file = tmp_path / "kept.yaml"
+    file.write_text(dump_plan(kept))
+    lines = [line.strip() for line in shown(capsys, file).splitlines()]
+
+    def status(number: str) -> str:
+        at = next(
+            place for place, line in enumerate(lines) if line.startswith(f"{number}  ") and "“" in lines[place + 1]
+        )
+        return lines[at + 2]
+
+    assert status("1.4").endswith("; the client keeps it back)")
+    assert status("1.2").endswith("; the client keeps it back from ehr-main)")
+    assert status("2.1").endswith("; the client keeps it back)")
+    assert "keeps it back" not in status("1.5")
+
+
+def test_a_connections_page_has_every_text_that_goes(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reasons, relations, what the therapist does, who agreed and whole notes are on the page, since they are sent."""
+    text = shown(capsys, DEPRESSION, "--as", "ehr-main")
+    for line in (
+        "Refers to the EHR's own entries for: client, therapist, supervisor, support person",
+        "and for the problems: Major depressive disorder, recurrent, moderate; Insomnia, unspecified",
+        "(on hold, no change, 22 Jun 2026 to 30 Sep 2026, past its date; low priority; emotional and mental health)",
+        "Why: Client asked to pause during the reorganisation; resume in December",
+        "Stepping stone: 1.1 Understand what feeds the lasting …",
+        "Replaced by: 1.9 Finish one agreed work task on time each week …",
+        "Therapist: behavioural activation, weekly",
+        "Note 7 Aug 2026, therapist: Eight points down since intake; still flat in the mornings.",
+        "Victory, 1 Aug 2026: Attended the class and stayed to the end",
+        "Agreed: client; still to answer: therapist",
+        "26 readings, 12 ratings on their scales",
+    ):
+        assert line in text, line
+    assert "8 ratings on their scales, 20 tries with their distress" in shown(capsys, OCD, "--as", "ehr-main")
+
+
+def test_a_consent_too_narrow_says_what_it_does_not_cover(capsys: pytest.CaptureFixture[str]) -> None:
+    """A goal that a consent does not cover names the kind of content that is missing."""
+    text = shown(capsys, ADOLESCENT, "--as", "primary-care")
+    assert "likes: the consent does not cover its kind of content (adolescence)" in text
+
+
+def test_what_is_most_urgent_stands_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """Item 9 stands above a worsening of the same measure."""
+    text = shown(capsys, ADOLESCENT)
+    assert text.index("item 9 was above zero") < text.index("got reliably worse")
+
+
+def test_a_plan_that_is_over_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """No goal is said to be under way, no criterion to be shown yet; what comes afterwards is told to client too."""
+    text = shown(capsys, WORKLIFE)
+    assert "When the treatment ended" in text
+    assert "Before the treatment ends" not in text
+    assert "yet)" not in text
+    assert "under way;" not in text
+    assert "Afterwards: check-in call 2027-01-11" in text
+    assert "Afterwards\n  check-in call 2027-01-11" in shown(capsys, WORKLIFE, "--as", "client")
+
+
+def test_a_closed_goal_says_when_it_began_and_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    """A closed goal has the day it ended and the day it began; a declined one never began; no steps are not counted."""
+    text = shown(capsys, WORKLIFE)
+    assert "(closed, achieved on 9 Mar 2026, begun 26 Jan 2026; exploratory; high priority)" in text
+    assert "(declined on 26 Jan 2026; low priority)" in text
+    assert "0 of 0 steps done" not in text
+
+
+def test_an_earlier_day_says_what_it_cannot_turn_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """For a day before the last entries, notes that came later are left out and the page says what is of today."""
+    early = shown(capsys, DEPRESSION, "--on", "2026-05-20")
+    assert "Figures, notes and reviews of 20 May 2026; statuses, steps and agreements as they stand now" in early
+    assert "I caught myself planning a trip" not in early
+    assert "as they stand now" not in shown(capsys, DEPRESSION)
+
+
+def test_hints_say_by_which_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where SMART hints are shown the version of their rules is told, on the page and for programs."""
+    version = smart_rules().rule_version
+    assert f"SMART hints by rule version {version}" in shown(capsys, OCD)
+    assert "rule version" not in shown(capsys, WORKLIFE)
+    assert {goal["smart"]["rule_version"] for goal in tree(capsys, OCD)["goals"]} == {version}
+
+
+def test_every_reader_s_refusal_fits_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that says why someone gets nothing is wrapped like any other."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for path, reader in ((ADOLESCENT, "p-mother"), (DEVELOPMENT, "client"), (DEVELOPMENT, "ehr-main")):
+        assert max(len(line) for line in shown(capsys, path, "--as", reader).splitlines()) <= 80
 
 
 def test_a_development_plan_is_no_clients(capsys: pytest.CaptureFixture[str]) -> None:
