@@ -1,4 +1,7 @@
-"""Plays the acts: edits here and at the EHR, a reply that gets lost, a run after each round, and a last quiet run."""
+"""Plays the acts: edits here and at the EHR, a reply that gets lost, a goal taken back, and a last quiet run.
+
+Each round of edits is followed by a run.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,22 @@ from dataclasses import dataclass, field
 from fhirgoals.demo import here, ward
 from fhirgoals.demo.script import Act, Edit
 from fhirgoals.demo.world import World
+from fhirgoals.domain.units import Json
 
 SET_UP, QUIET = 1, 7
 
 
 @dataclass
 class Played:
-    """What the oracle can't see: which edits fell between two looks of ours, and where the last run's traffic began."""
+    """What the oracle can't see: which edits fell between two looks of ours, and where in the traffic what began.
+
+    `retracted` is what the runs themselves reported of what they took back.
+    """
 
     rounds: list[tuple[str, ...]] = field(default_factory=list)
     before_last_run: dict[str, int] = field(default_factory=dict)
+    after_withdrawal: dict[str, int] = field(default_factory=dict)
+    retracted: list[dict[str, Json]] = field(default_factory=list)
 
 
 async def play(world: World, after_set_up: Callable[[], None]) -> Played:
@@ -29,7 +38,7 @@ async def play(world: World, after_set_up: Callable[[], None]) -> Played:
             await world.sync()
             after_set_up()
         elif act.number == QUIET:
-            played.before_last_run = {name: len(each.proxy.exchanges) for name, each in world.endpoints.items()}
+            played.before_last_run = _traffic(world)
             for name in world.endpoints:
                 await world.sync_once(name)
         else:
@@ -48,8 +57,16 @@ async def _edit_and_sync(world: World, act: Act, played: Played) -> None:
         if act.cut is not None:
             text = next(edit.tree["add_goal"]["text"] for edit in round_ if edit.goal == act.cut.goal)
             world.endpoints[act.cut.connection].proxy.cut_next(path=r"/Goal(\?|/|$)", body_has=text.encode())
-        await world.sync()
+        if any(edit.withdraws for edit in round_):
+            played.after_withdrawal = _traffic(world)
+        for counts in await world.sync():
+            played.retracted += counts.retracted
         played.rounds.append(tuple(edit.id for edit in round_))
+
+
+def _traffic(world: World) -> dict[str, int]:
+    """Return how much has passed each proxy by now."""
+    return {name: len(each.proxy.exchanges) for name, each in world.endpoints.items()}
 
 
 async def _here(world: World, edit: Edit) -> None:

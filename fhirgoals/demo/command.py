@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,10 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from fhirgoals.errors import ConfigurationError
+
 if TYPE_CHECKING:
+    from fhirgoals.demo.acts import Played
     from fhirgoals.demo.oracle import Verdict, Watched
     from fhirgoals.demo.world import World
     from fhirgoals.sandbox.ehr import Sandbox
@@ -28,16 +32,24 @@ def demo(
     dir: Annotated[  # noqa: A002 (the option's name)
         Path | None, typer.Option(metavar="DIR", help="Keep the demo's store in this folder, to look around in it.")
     ] = None,
+    ehr_token_env: Annotated[
+        str | None,
+        typer.Option(metavar="VAR", help="The environment variable that holds the bearer token for --ehr."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the story.")] = False,
 ) -> int:
     """Play the main job end to end: five made-up plans, five EHRs, edits on both sides, a connection that breaks.
 
+    In the end a client withdraws a goal that was sent.
+
     An observer of its own then measures what came of it. Exit code 0 where every promise held, else 2.
     """
-    return run_demo(ehr, dir, as_json)
+    return run_demo(ehr, dir, as_json, token=_token(ehr, ehr_token_env))
 
 
-def run_demo(ehr: str | None, folder: Path | None, as_json: bool, *, fault: Fault | None = None) -> int:
+def run_demo(
+    ehr: str | None, folder: Path | None, as_json: bool, *, token: str | None = None, fault: Fault | None = None
+) -> int:
     """Play, measure, print the story or one JSON object; return 0 where every promise held, else 2.
 
     What did not hold is told on stderr, a line each. Raises what `open_world` raises, and `RemoteError` where a server
@@ -56,12 +68,12 @@ def run_demo(ehr: str | None, folder: Path | None, as_json: bool, *, fault: Faul
     started = time.monotonic()
     script = read_script(examples())
     counted: list[Census] = []
-    with open_world(script, ehr, folder) as world:
+    with open_world(script, ehr, folder, token) as world:
         oracle = Oracle(script.folder, world.store_file, REAL)
-        played = asyncio.run(play(world, lambda: counted.append(oracle.after_set_up(_watched(world, {})))))
+        played = asyncio.run(play(world, lambda: counted.append(oracle.after_set_up(watched(world)))))
         if fault is not None:
             fault({name: each.sandbox for name, each in world.endpoints.items() if each.sandbox is not None})
-        verdict = oracle.at_the_end(_watched(world, played.before_last_run), played.rounds)
+        verdict = oracle.at_the_end(watched(world, played), played.rounds, played.retracted)
         plans = world.plans
     seconds = time.monotonic() - started
     if as_json:
@@ -73,7 +85,8 @@ def run_demo(ehr: str | None, folder: Path | None, as_json: bool, *, fault: Faul
     return DONE if verdict.holds else FAILED
 
 
-def _watched(world: World, before_last_run: Mapping[str, int]) -> dict[str, Watched]:
+def watched(world: World, played: Played | None = None) -> dict[str, Watched]:
+    """Return the EHRs as the oracle sees them; `played` is None when nothing but the first push has happened."""
     from fhirgoals.demo.oracle import Watched  # noqa: PLC0415
 
     return {
@@ -82,10 +95,23 @@ def _watched(world: World, before_last_run: Mapping[str, int]) -> dict[str, Watc
             tuple(each.patients.values()),
             everything=each.sandbox is not None,
             exchanges=each.proxy.exchanges,
-            before_last_run=before_last_run.get(name, 0),
+            before_last_run=played.before_last_run.get(name, 0) if played else 0,
+            after_withdrawal=played.after_withdrawal.get(name, 0) if played else 0,
         )
         for name, each in world.endpoints.items()
     }
+
+
+def _token(ehr: str | None, variable: str | None) -> str | None:
+    """Return the token from the environment; raises `ConfigurationError` where it is not there or has no server."""
+    if variable is None:
+        return None
+    if ehr is None:
+        raise ConfigurationError("--ehr-token-env belongs to --ehr: name the server too")
+    token = os.environ.get(variable)
+    if not token:
+        raise ConfigurationError("the environment variable that --ehr-token-env names is not set: put the token there")
+    return token
 
 
 def _figures(verdict: Verdict, seconds: float) -> dict[str, object]:
@@ -96,11 +122,13 @@ def _figures(verdict: Verdict, seconds: float) -> dict[str, object]:
         "steps": census.steps,
         "sent": dict(census.sent),
         "kept_here": dict(census.kept_here),
-        "created": {"Goal": sum(census.sent.values()), "CarePlan": sum(census.care_plans.values())},
+        "created": dict(verdict.created),
         "pushed": outcomes.count("pushed"),
         "pulled": outcomes.count("pulled"),
         "conflicts": outcomes.count("conflict"),
         "proposals": outcomes.count("proposal"),
+        "retracted": outcomes.count("retracted"),
+        "versions_left": verdict.versions_left,
         "second_run_writes": verdict.second_run_writes,
         "lost": verdict.lost,
         "duplicates": verdict.duplicates,

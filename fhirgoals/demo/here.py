@@ -57,5 +57,8 @@ def _change_of(wanted: Edit) -> Callable[[Json], None]:
             goal[edit_["unit"]] = edit_["ours"]["value"]
         else:
             goal[edit_["field"]] = edit_["to"]
+        if "add_withheld" in edit_:
+            # Both marks in one edit: one alone would be a plan that contradicts itself (invariant 23).
+            tree["disclosure"].setdefault("withheld", []).append(dict(edit_["add_withheld"]))
 
     return change

@@ -17,21 +17,22 @@ import yaml
 from fhirgoals.demo.oracle_edits import LOST, Scene, outcome, texts_that_differ
 from fhirgoals.demo.oracle_leaks import SHORTEST, Corpus, PlanFile, Wanted, Words, read_rows, wanted_at
 from fhirgoals.demo.oracle_sides import OURS, Here, There, read_here, read_there, steps_of
+from fhirgoals.demo.oracle_trail import Trail, read_trail
+from fhirgoals.demo.oracle_withdrawal import Withdrawal, judge
 from fhirgoals.demo.plain_http import Server
 from fhirgoals.sandbox.cut_proxy import Exchange
 
 Json: TypeAlias = Any
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-LEFT_OUT = 6
-"""The act that is not played yet."""
 
 
 @dataclass(frozen=True)
 class Watched:
     """One EHR as the oracle sees it: the server itself, who our patients are there, and what passed its proxy.
 
-    `everything`: nobody else uses the server, so all of it is read. `before_last_run` is how much had passed then.
+    `everything`: nobody else uses the server, so all of it is read. `before_last_run` is how much had passed then,
+    `after_withdrawal` how much when a goal was withdrawn here and we had not yet told the EHR.
     """
 
     server: Server
@@ -39,6 +40,7 @@ class Watched:
     everything: bool
     exchanges: Sequence[Exchange] = ()
     before_last_run: int = 0
+    after_withdrawal: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class Verdict:
     """What was measured at the end; `faults` says in words where it is not what the script says."""
 
     census: Census
+    created: Mapping[str, int]
     outcomes: Mapping[str, str]
+    withdrawals: Mapping[str, Withdrawal]
     inbox: Sequence[Mapping[str, str]]
     replies_lost: int
     second_run_writes: int
@@ -69,6 +73,14 @@ class Verdict:
     leaks: int
     searched_texts: int
     faults: Sequence[str]
+
+    @property
+    def versions_left(self) -> dict[str, int]:
+        """How many older versions at the EHR still show the words of what was withdrawn, by type."""
+        left: Counter[str] = Counter()
+        for one in self.withdrawals.values():
+            left.update(one.left)
+        return dict(left)
 
     @property
     def holds(self) -> bool:
@@ -100,21 +112,32 @@ class Oracle:
         self._compare("kept here", expect["kept_here"], census.kept_here)
         return census
 
-    def at_the_end(self, watched: Mapping[str, Watched], rounds: Sequence[Collection[str]]) -> Verdict:
-        """Measure everything when the last run is over."""
+    def at_the_end(
+        self, watched: Mapping[str, Watched], rounds: Sequence[Collection[str]], reports: Sequence[Json]
+    ) -> Verdict:
+        """Measure everything when the last run is over; `reports` is what the runs said of what they took back."""
         here = read_here(self._store_file)
         sides = {name: _there(one) for name, one in watched.items()}
         census = self._census(here, sides)
         scene = Scene(self._main, here, sides[self._main], self._edits(), rounds)
-        outcomes = {edit["id"]: outcome(scene, edit) for edit in scene.edits}
+        trails = {name: read_trail(one.exchanges) for name, one in watched.items()}
+        before, after, ids = self._words_and_ids()
+        own = wanted_at(self._main, after, ()).texts - wanted_at(self._main, before, ()).texts
+        withdrawals = self._withdrawals(scene, trails[self._main], watched[self._main].server, own, reports)
+        outcomes = {edit["id"]: outcome(scene, edit) for edit in scene.edits if edit["id"] not in withdrawals}
+        outcomes |= {edit_id: one.outcome for edit_id, one in withdrawals.items()}
         differing = texts_that_differ(scene)
-        leaks, searched = self._leaks(here, watched, sides)
+        leaks, searched = self._leaks(here, watched, sides, before, after, ids)
+        leaks |= {(self._main, place) for one in withdrawals.values() for place in one.places}
+        created = {kind: sum(one.created.get(kind, 0) for one in trails.values()) for kind in OURS}
         inbox = [{"kind": row["kind"], "goal": row["owner"], "unit": row["unit"]} for row in here.inbox]
         replies_lost = sum(one.cut for each in watched.values() for one in each.exchanges)
-        self._compare_end(census, outcomes, inbox, replies_lost)
+        self._compare_end(census, created, outcomes, inbox, replies_lost)
         return Verdict(
             census=census,
+            created=created,
             outcomes=outcomes,
+            withdrawals=withdrawals,
             inbox=inbox,
             replies_lost=replies_lost,
             second_run_writes=sum(_writes(one) for one in watched.values()),
@@ -126,7 +149,26 @@ class Oracle:
         )
 
     def _edits(self) -> list[Json]:
-        return [edit for act in self._script["acts"] if act["act"] != LEFT_OUT for edit in act.get("edits", ())]
+        return [edit for act in self._script["acts"] for edit in act.get("edits", ())]
+
+    def _withdrawals(
+        self, scene: Scene, trail: Trail, server: Server, words: Collection[str], reports: Sequence[Json]
+    ) -> dict[str, Withdrawal]:
+        """Judge every withdrawal, and compare the runs' own reports with what the EHR's history shows."""
+        files = {tree["plan"]["id"]: tree for tree in self._files}
+        found: dict[str, Withdrawal] = {}
+        for act in self._script["acts"]:
+            for edit in act.get("edits", ()):
+                if "add_withheld" not in edit:
+                    continue
+                one = judge(scene, trail, server, edit, act["expect"], files[edit["plan"]], words)
+                found[edit["id"]] = one
+                self._faults += [f"edit {edit['id']}: {place} is left" for place in one.places]
+                self._faults += [f"edit {edit['id']}: never saw {place}" for place in one.never_seen]
+                told = [each["versions_left"] for each in reports if each["id"] == edit["goal"]]
+                self._compare(f"edit {edit['id']}: versions reported as left", [one.versions], told)
+        self._compare("resources taken back", len(found), len(reports))
+        return found
 
     def _not_told(self, differing: Sequence[str], outcomes: Mapping[str, str]) -> list[str]:
         """Return what differs and is not the loss of an edit that is counted already."""
@@ -159,15 +201,26 @@ class Oracle:
         )
 
     def _leaks(
-        self, here: Here, watched: Mapping[str, Watched], sides: Mapping[str, There]
+        self,
+        here: Here,
+        watched: Mapping[str, Watched],
+        sides: Mapping[str, There],
+        before: Sequence[Words],
+        after: Sequence[Words],
+        ids: Collection[str],
     ) -> tuple[set[tuple[str, str]], int]:
-        """Return what was found where it should not be, and how many different texts were looked for."""
-        words, ids = self._words_and_ids()
+        """Return what was found where it should not be, and how many different texts were looked for.
+
+        What was withdrawn was rightly there `before`; `after`, it is in nothing that we say and nothing that stands.
+        """
+        withdrawn = {(edit["plan"], edit["goal"]) for edit in self._edits() if "add_withheld" in edit}
         leaks: set[tuple[str, str]] = set()
         searched: set[str] = set()
         for name, one in watched.items():
-            wanted = wanted_at(name, words, [*ids, *_traces(here, sides[name])])
-            searched |= wanted.texts | wanted.words
+            wanted = wanted_at(name, before, [*ids, *_traces(here, sides[name], withdrawn)])
+            later = wanted_at(name, after, [*ids, *_traces(here, sides[name], ())])
+            searched |= later.texts | later.words
+            leaks |= {(name, text) for text in _said_since(one, sides[name]).found(later)}
             corpus = Corpus()
             for exchange in one.exchanges:
                 for content in (
@@ -180,7 +233,7 @@ class Oracle:
             for page in sides[name].raw.splitlines():
                 corpus.take(page)
             leaks |= {(name, text) for text in corpus.found(wanted)}
-            self._must_see(name, corpus, words)
+            self._must_see(name, corpus, before)
         return leaks, len(searched)
 
     def _must_see(self, name: str, corpus: Corpus, words: Sequence[Words]) -> None:
@@ -190,37 +243,51 @@ class Oracle:
         if unseen:
             self._faults.append(f"{name}: {len(unseen)} of {len(sent)} texts that go there were not found there")
 
-    def _words_and_ids(self) -> tuple[list[Words], set[str]]:
+    def _words_and_ids(self) -> tuple[list[Words], list[Words], set[str]]:
+        """Return every text with who may see it, before and after the withdrawals, and every id."""
         rows, on = read_rows(), self._script["as_of"]
         files = {tree["plan"]["id"]: PlanFile(tree, rows, on) for tree in self._files}
+        for edit in self._edits():
+            if "add_goal" in edit:
+                files[edit["plan"]].add(edit["add_goal"], self._main)
+        before = self._words(files)
+        for edit in self._edits():
+            if "add_withheld" in edit:
+                files[edit["plan"]].withdraw(edit["goal"])
+        return before, self._words(files), {one for file in files.values() for one in file.ids()}
+
+    def _words(self, files: Mapping[str, PlanFile]) -> list[Words]:
         words: list[Words] = []
         for edit in self._edits():
             file = files[edit["plan"]]
-            if "add_goal" in edit:
-                file.add(edit["add_goal"], self._main)
+            if "add_withheld" in edit:
+                words.append(Words(edit["add_withheld"]["reason"], frozenset()))
             elif edit.get("field") == "text":
                 seen = frozenset(name for name, sent in file.sent.items() if edit["goal"] in sent)
                 words.append(Words(edit["to"], seen))
             elif edit.get("field") == "note":
                 author = self._script["people"][edit["by"]]["display"]
                 words += [Words(text, frozenset({edit["side"]})) for text in (edit["add"], author)]
-        words += [one for file in files.values() for one in file.words()]
-        return words, {one for file in files.values() for one in file.ids()}
+        return [*words, *(one for file in files.values() for one in file.words())]
 
     def _compare_end(
-        self, census: Census, outcomes: Mapping[str, str], inbox: Sequence[Json], replies_lost: int
+        self,
+        census: Census,
+        created: Mapping[str, int],
+        outcomes: Mapping[str, str],
+        inbox: Sequence[Json],
+        replies_lost: int,
     ) -> None:
         expected = self._script["expected"]
         for edit in self._edits():
             if outcomes[edit["id"]] != edit["outcome"]:
                 self._faults.append(f"edit {edit['id']}: expected {edit['outcome']}, found {outcomes[edit['id']]}")
-        without = {name: n for name, n in expected["outcomes"].items() if name != "retracted"}
-        self._compare("outcomes", without, Counter(outcomes.values()))
+        self._compare("outcomes", expected["outcomes"], Counter(outcomes.values()))
         rows = sorted(tuple(row.values()) for row in inbox)
         self._compare("inbox", sorted(tuple(row.values()) for row in expected["inbox"]), rows)
         here = {"plans": census.plans, "goals": census.goals, "steps": census.steps}
         self._compare("here at the end", expected["at_the_end"]["here"], here)
-        end = expected["at_the_end_without_act_6"]
+        end = expected["at_the_end"]
         main = {
             "goals": census.sent[self._main],
             "care_plans": census.care_plans[self._main],
@@ -230,7 +297,6 @@ class Oracle:
         others = {name: census.sent[name] + census.care_plans[name] for name in expected["at_the_end"]["others"]}
         self._compare("the others at the end", expected["at_the_end"]["others"], others)
         self._compare("kept here at the end", end["kept_here"], census.kept_here)
-        created = {"Goal": main["goals"], "CarePlan": main["care_plans"]}
         self._compare("created", expected["created"], created)
         self._compare("replies lost", sum("cut" in act for act in self._script["acts"]), replies_lost)
 
@@ -271,9 +337,21 @@ def _why_kept(plan: Json, goal: Json) -> str:
             return "unexplained"
 
 
-def _traces(here: Here, there: There) -> list[str]:
+def _said_since(one: Watched, there: There) -> Corpus:
+    """Return what we said to an EHR since the withdrawal and what stands there; it may well have said it to us."""
+    corpus = Corpus()
+    for exchange in one.exchanges[one.after_withdrawal :]:
+        corpus.take(exchange.request_head)
+        corpus.take(exchange.request_content)
+    for page in there.raw.splitlines():
+        corpus.take(page)
+    return corpus
+
+
+def _traces(here: Here, there: There, but: Collection[tuple[str, str]]) -> list[str]:
     """Return what would tell of goals that are not there: their identifiers' values, and the secret behind all."""
-    values = [here.wire_id("Goal", plan["id"], goal["id"]) for plan, goal in here.goals()]
+    goals = [(plan["id"], goal["id"]) for plan, goal in here.goals()]
+    values = [here.wire_id("Goal", *one) for one in goals if one not in but]
     return [*(one for one in values if not there.bearing("Goal", here.system, one)), str(here.namespace)]
 
 

@@ -14,7 +14,7 @@ from fhirgoals.demo.oracle_sides import Here, There, coded, extension, steps_of
 
 Json: TypeAlias = Any
 
-LOST = "lost"
+LOST, LEAKED = "lost", "leaked"
 
 _STEP_STATUS = {
     "planned": "not-started",

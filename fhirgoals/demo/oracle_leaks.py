@@ -119,6 +119,10 @@ class PlanFile:
         self._measures[goal["id"]] = {target["measure"] for target in goal.get("targets", ())}
         self.sent[endpoint] = self.sent.get(endpoint, frozenset()) | {goal["id"]}
 
+    def withdraw(self, goal: str) -> None:
+        """Take a goal out of what goes anywhere: from now on nobody may see it."""
+        self.sent = {name: sent - {goal} for name, sent in self.sent.items()}
+
     def words(self) -> Iterator[Words]:
         """Yield every text of the file, wherever it stands."""
         for key, record in _TOP.items():

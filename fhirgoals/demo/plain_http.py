@@ -6,7 +6,7 @@ Each request has its own connection; no proxy of the environment is used, nothin
 from __future__ import annotations
 
 import http.client
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fhirgoals.errors import ConfigurationError, RemoteError
@@ -25,9 +25,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Server:
-    """One FHIR server at `http://host[:port]/path`."""
+    """One FHIR server at `http://host[:port]/path`; `token` is sent as a bearer token where there is one."""
 
     base_url: str
+    token: str | None = field(default=None, repr=False)
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         """Send one request (`if_match="…"` gives the header If-Match) and return the reply.
@@ -37,6 +38,8 @@ class Server:
         host, target = self._place(path)
         fields = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token is not None:
+            fields["Authorization"] = f"Bearer {self.token}"
         if body is not None:
             fields["Content-Type"] = "application/fhir+json"
         connection = http.client.HTTPConnection(host, timeout=TIMEOUT_S)

@@ -19,9 +19,6 @@ Json: TypeAlias = Any
 
 SCRIPT = "demo.yaml"
 
-RETRACTING = 6
-"""The act in which a client withdraws a goal that was sent; it is played once retraction is built (issue SYNC)."""
-
 Side: TypeAlias = Literal["here", "there", "both"]
 
 
@@ -36,6 +33,11 @@ class Edit:
     by: str
     reason: str
     tree: Mapping[str, Json]
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether the edit keeps back a goal that was sent."""
+        return "add_withheld" in self.tree
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def read_script(folder: Path) -> Script:
         plans=tuple(folder / name for name in tree["plans"]),
         connections=tree["connections"],
         people=tree["people"],
-        acts=tuple(_act(act) for act in tree["acts"] if act["act"] != RETRACTING),
+        acts=tuple(_act(act) for act in tree["acts"]),
     )
 
 
@@ -130,6 +132,6 @@ def _edit(tree: Json) -> Edit:
         plan=tree["plan"],
         goal=tree["add_goal"]["id"] if "add_goal" in tree else tree["goal"],
         by=tree.get("by") or ours["by"],
-        reason=tree.get("reason") or ours.get("reason") or "progress",
+        reason=tree.get("reason") or ours.get("reason") or ("client_request" if "add_withheld" in tree else "progress"),
         tree=tree,
     )

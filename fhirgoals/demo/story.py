@@ -5,7 +5,7 @@ Every sentence comes from the oracle's figures and the outcome of each edit; one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from textwrap import wrap
@@ -15,10 +15,10 @@ from fhirgoals.demo.script import Edit, Script
 from fhirgoals.domain.disclosure import disclose
 from fhirgoals.domain.records import Plan
 
-WORDS_WIDTH = 60
+WORDS_WIDTH = 26
 """Characters that a goal's words are cut to."""
 
-LINE_WIDTH = 110
+LINE_WIDTH = 80
 
 _KEPT = {
     "professional_development": "{} a therapist's own",
@@ -28,6 +28,7 @@ _KEPT = {
     "withheld": "{} withheld by the client",
     "entered_in_error_never_sent": "{} entered in error",
 }
+_LEFT = {"Goal": "the goal", "CarePlan": "the care plan"}
 _NOT_CONSENTED = {
     "consent_refused": "was refused",
     "consent_expired": "has ended",
@@ -41,15 +42,15 @@ def tell(
     """Return the story's lines."""
     main = _main(first)
     lines = [
-        "A therapy practice keeps its plans the same here and in an EHR, both ways. People and plans are made up.",
+        "A therapy practice keeps its plans the same here and in an EHR, both ways.",
+        f"Here are {first.plans} plans with {first.goals} goals and {first.steps} steps; people and plans are made up.",
         "",
-        f"Here are {first.plans} plans with {first.goals} goals and {first.steps} steps.",
         f"{first.sent[main]} goals and {first.care_plans[main]} care plans went to {main}; "
         f"{sum(first.kept_here.values())} goals stayed here:",
         "- " + ", ".join(_KEPT.get(why, "{} " + why).format(n) for why, n in first.kept_here.items()) + ".",
         *_not_sent(script, plans, verdict.census, main),
     ]
-    tellers = _Tellers(script, plans, main)
+    tellers = _Tellers(script, plans, verdict.versions_left)
     for act in script.acts:
         if act.edits:
             lines.append("")
@@ -58,8 +59,10 @@ def tell(
         if act.cut is not None and verdict.replies_lost:
             how_many = "there is one goal, not two." if not verdict.duplicates else "there is MORE THAN ONE."
             lines.append("The connection broke after the EHR had stored it and before it answered: " + how_many)
-    lines += ["", *_at_the_end(verdict, main, seconds), "", *_next(folder)]
-    return [line for text in lines for line in wrap(text, LINE_WIDTH, subsequent_indent="  ") or [""]]
+    lines += ["", *_at_the_end(verdict, main, seconds), ""]
+    # What is to be typed is not wrapped: it must still be one command when it is copied.
+    wrapped = [line for text in lines for line in wrap(text, LINE_WIDTH, subsequent_indent="  ") or [""]]
+    return [*wrapped, *_next(folder)]
 
 
 def _main(census: Census) -> str:
@@ -77,15 +80,15 @@ def _not_sent(script: Script, plans: Sequence[Plan], census: Census, main: str) 
                 known = [shown.refused, *shown.kept.values()]
                 reasons |= dict.fromkeys(_NOT_CONSENTED[why] for why in known if why in _NOT_CONSENTED)
         there = census.sent[name] + census.care_plans[name]
-        sent = "nothing was sent there" if not there else f"{there} resources WERE SENT"
+        sent = "nothing was sent" if not there else f"{there} resources WERE SENT"
         yield f"- {name}: consent {' or '.join(reasons)}; {sent}."
 
 
 class _Tellers:
-    def __init__(self, script: Script, plans: Sequence[Plan], main: str) -> None:
+    def __init__(self, script: Script, plans: Sequence[Plan], left: Mapping[str, int]) -> None:
         self._script = script
         self._plans = {plan.id: plan for plan in plans}
-        self._main = main
+        self._versions_left = left
 
     def tell(self, edit: Edit, outcome: str) -> str:
         who = self._name(edit.by)
@@ -107,19 +110,29 @@ class _Tellers:
             case "proposal":
                 stays = f"it stays open here and is shown to {self._therapist(edit)} as a proposal"
                 return f"Someone at the EHR closed {what}: {stays}."
+            case "retracted":
+                gone = f"{who} withdrew {what}: it is gone from the EHR's current record"
+                return f"{gone}; what its history keeps is reported: {self._left()}."
             case "created":
                 return f"{who} added a smaller goal, {what}: it is in both."
             case _:
                 return f"{who}: the edit of {what} ended as {outcome.upper()}."
 
+    def _left(self) -> str:
+        counted = [(self._versions_left.get(kind, 0), what) for kind, what in _LEFT.items()]
+        left = " and ".join(f"{n} of {what}" for n, what in counted if n)
+        return f"{left}, all older versions" if left else "no older version"
+
     def _did(self, edit: Edit, what: str) -> str:
         match edit.tree:
             case {"step": _, "to": status}:
-                return f"marked a step of {what} as {status}"
+                return f"marked a step of {what} {status}"
             case {"field": "text"}:
-                return f"corrected the words of {what}"
+                return f"corrected {what}"
             case {"field": "note"}:
                 return f"added a note to {what}"
+            case {"field": "priority", "to": level}:
+                return f"gave {what} {level} priority"
             case {"field": field, "to": value}:
                 return f"set the {field} of {what} to {value}"
             case _:
@@ -156,8 +169,8 @@ def _at_the_end(verdict: Verdict, main: str, seconds: float) -> Iterator[str]:
     writes = verdict.second_run_writes
     yield f"Second run: {'nothing' if not writes else f'{writes} TIMES SOMETHING'} written."
     yield (
-        f"At the end: {census.goals} goals with {census.steps} steps here; {census.sent[main]} goals and "
-        f"{census.care_plans[main]} care plans with {census.steps_sent[main]} steps at {main}."
+        f"Here: {census.goals} goals, {census.steps} steps. At {main}: {census.sent[main]} goals, "
+        f"{census.care_plans[main]} care plans, {census.steps_sent[main]} steps."
     )
     wrong = {"lost": verdict.lost, "doubled": verdict.duplicates, "leaked": verdict.leaks}
     if not any(wrong.values()):
@@ -165,8 +178,8 @@ def _at_the_end(verdict: Verdict, main: str, seconds: float) -> Iterator[str]:
     else:
         result = ", ".join(f"{n} {what.upper() if n else what}" for what, n in wrong.items())
     yield (
-        f"{result}: measured by reading both sides anew, and by looking for {verdict.searched_texts} texts and ids "
-        f"that must not leave in all that was said to the EHRs. {seconds:.1f} s."
+        f"{result}: measured by reading both sides anew, and by looking in all traffic for {verdict.searched_texts} "
+        f"texts and ids that must not leave. {seconds:.1f} s."
     )
 
 

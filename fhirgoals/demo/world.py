@@ -32,7 +32,7 @@ from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.identify import confirm, match
-from fhirgoals.sync.run import Runner
+from fhirgoals.sync.run import Counts, Runner
 
 REAL = "ehr-main"
 """The connection that `--ehr URL` points to a real server."""
@@ -101,22 +101,27 @@ class World:
                 )
             )
 
-    async def sync(self) -> None:
-        """Run every connection until it says that nothing is left to do; raises `RemoteError` when that never comes."""
+    async def sync(self) -> list[Counts]:
+        """Run every connection until it says that nothing is left to do; return the counts of each run.
+
+        Raises `RemoteError` when that never comes.
+        """
+        runs: list[Counts] = []
         for name in self.endpoints:
             for _ in range(RUNS):
-                if not await self.sync_once(name):
+                runs.append(await self.sync_once(name))
+                if not runs[-1].unanswered:
                     break
             else:
                 raise RemoteError(f"{name}: after {RUNS} runs there was still something to do")
+        return runs
 
-    async def sync_once(self, name: str) -> list[str]:
-        """Run one connection once; return the plans that are to be taken up again."""
+    async def sync_once(self, name: str) -> Counts:
+        """Run one connection once."""
         self.clock.tick()
         async with self._client(name) as client:
             runner = Runner(self.store, name, client, self.clock, uuid4, f"demo-{uuid4()}")
-            counts = await runner.sync()
-        return counts.unanswered
+            return await runner.sync()
 
     async def _connect(self) -> None:
         for name, settings in self.script.connections.items():
@@ -134,20 +139,22 @@ class World:
 
     @contextlib.asynccontextmanager
     async def _client(self, name: str) -> AsyncIterator[EhrClient]:
+        endpoint = self.endpoints[name]
+        token = endpoint.server.token
         async with Http(verify=self.tls) as http:
-            yield EhrClient(self.endpoints[name].proxy.url, http, clock=self.clock, connection=name)
+            yield EhrClient(endpoint.proxy.url, http, clock=self.clock, connection=name, token=token)
 
 
 @contextlib.contextmanager
-def open_world(script: Script, ehr: str | None, folder: Path | None) -> Iterator[World]:
-    """Start everything; it is stopped when the block ends.
+def open_world(script: Script, ehr: str | None, folder: Path | None, token: str | None = None) -> Iterator[World]:
+    """Start everything; it is stopped when the block ends. `token` goes to the real server only.
 
     Raises `StoreError` where the folder has a store already, `RemoteError` where the real server does not answer.
     """
     clock = Clock(script.clock)
     with contextlib.ExitStack() as stack:
         if ehr is not None:
-            _must_answer(Server(ehr.rstrip("/")))
+            _must_answer(Server(ehr.rstrip("/"), token))
         home = _home(stack, folder)
         sandboxes = {name: Sandbox(clock=clock) for name in script.connections if ehr is None or name != REAL}
         urls = stack.enter_context(serve({name: sandbox.app for name, sandbox in sandboxes.items()}))
@@ -155,7 +162,11 @@ def open_world(script: Script, ehr: str | None, folder: Path | None) -> Iterator
             urls[REAL] = ehr.rstrip("/")
         endpoints = {
             name: Endpoint(
-                name, Server(urls[name]), stack.enter_context(ThreadedCutProxy(urls[name])), sandboxes.get(name), {}
+                name,
+                Server(urls[name], None if name in sandboxes else token),
+                stack.enter_context(ThreadedCutProxy(urls[name])),
+                sandboxes.get(name),
+                {},
             )
             for name in script.connections
         }

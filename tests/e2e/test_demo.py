@@ -9,9 +9,12 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,8 +24,8 @@ import yaml
 
 from fhirgoals.cli.main import main
 from fhirgoals.demo.acts import Played, play
-from fhirgoals.demo.command import run_demo
-from fhirgoals.demo.oracle import Oracle, Verdict, Watched
+from fhirgoals.demo.command import run_demo, watched
+from fhirgoals.demo.oracle import Oracle, Verdict
 from fhirgoals.demo.oracle_leaks import Corpus, Wanted
 from fhirgoals.demo.script import examples, read_script
 from fhirgoals.demo.world import World, open_world
@@ -33,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 FILES = [yaml.safe_load(path.read_bytes()) for path in sorted((ROOT / "examples").glob("0*.yaml"))]
 KEYS = [
     *("plans", "goals", "steps", "sent", "kept_here", "created", "pushed", "pulled", "conflicts", "proposals"),
-    *("second_run_writes", "lost", "duplicates", "leaks", "searched_texts", "seconds"),
+    *("retracted", "versions_left", "second_run_writes", "lost", "duplicates", "leaks", "searched_texts", "seconds"),
 ]
 NOWHERE = {"primary-care": 0, "patient-portal": 0, "employer-eap": 0, "school-clinic": 0}
 Fault = Callable[[Mapping[str, Sandbox]], None]
@@ -73,13 +76,13 @@ def test_json_is_one_object_with_the_contracts_keys_and_figures() -> None:
         "plans": 5,
         "goals": 53,
         "steps": 80,
-        "sent": {"ehr-main": 40, **NOWHERE},
+        "sent": {"ehr-main": 39, **NOWHERE},
         "kept_here": {
             "professional_development": 4,
             "declined_never_sent": 2,
             "proposed": 2,
             "draft": 2,
-            "withheld": 2,
+            "withheld": 3,
             "entered_in_error_never_sent": 1,
         },
         "created": {"Goal": 40, "CarePlan": 4},
@@ -87,6 +90,8 @@ def test_json_is_one_object_with_the_contracts_keys_and_figures() -> None:
         "pulled": 2,
         "conflicts": 1,
         "proposals": 1,
+        "retracted": 1,
+        "versions_left": {"Goal": 1, "CarePlan": 2},
         "second_run_writes": 0,
         "lost": 0,
         "duplicates": 0,
@@ -112,7 +117,7 @@ def test_story_is_short_names_no_id_and_keeps_its_store_in_the_folder(tmp_path: 
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert len(lines) <= 45
-    assert max(map(len, lines)) <= 110
+    assert max(map(len, lines[:-1])) <= 80
     story = " ".join(done.stdout.replace(str(tmp_path), "").split())
     known = {one for file in FILES for one in ids(file)}
     assert not known & set(re.findall(r"[\w-]+", story))
@@ -125,6 +130,9 @@ def test_story_is_short_names_no_id_and_keeps_its_store_in_the_folder(tmp_path: 
         "to 18 January, the EHR moved it to 31 December: it waits for a person, with both values",
         "shown to Ines as a proposal",
         "there is one goal, not two",
+        "Marisol withdrew",
+        "it is gone from the EHR's current record; what its history keeps is reported: 1 of the goal and 2 of the",
+        "Here: 53 goals, 80 steps. At ehr-main: 39 goals, 4 care plans, 72 steps.",
         "Second run: nothing written.",
         "Nothing lost, doubled or leaked",
         "inbox list",
@@ -201,24 +209,18 @@ def played() -> Iterator[tuple[World, Played]]:
         yield world, asyncio.run(play(world, lambda: None))
 
 
-def judged(world: World, done: Played, fault: Fault | None = None) -> Verdict:
-    """What the oracle says, with a fault in the sandboxes' storage that is taken out again afterwards."""
+def judged(world: World, done: Played, fault: Fault | None = None, *, store: Path | None = None) -> Verdict:
+    """What the oracle says, with a fault in the sandboxes' storage that is taken out again afterwards.
+
+    `store` is a file to read in place of the world's own.
+    """
     sandboxes = {name: each.sandbox for name, each in world.endpoints.items() if each.sandbox is not None}
     before = {name: one.storage.resources() for name, one in sandboxes.items()}
-    watched = {
-        name: Watched(
-            each.server,
-            tuple(each.patients.values()),
-            everything=True,
-            exchanges=each.proxy.exchanges,
-            before_last_run=done.before_last_run[name],
-        )
-        for name, each in world.endpoints.items()
-    }
     if fault is not None:
         fault(sandboxes)
     try:
-        return Oracle(world.script.folder, world.store_file, "ehr-main").at_the_end(watched, done.rounds)
+        oracle = Oracle(world.script.folder, store or world.store_file, "ehr-main")
+        return oracle.at_the_end(watched(world, done), done.rounds, done.retracted)
     finally:
         for name, one in sandboxes.items():
             known = {(str(tree["resourceType"]), str(tree["id"])): tree for tree in before[name]}
@@ -309,10 +311,176 @@ def test_identifier_of_a_kept_goal_is_a_leak(played: tuple[World, Played]) -> No
 def test_written_in_the_last_run_is_counted_from_the_traffic(played: tuple[World, Played]) -> None:
     """Writes of the last run are counted in what passed the proxy, whatever the run itself says."""
     world, done = played
-    earlier = Played(done.rounds, dict.fromkeys(done.before_last_run, 0))
+    earlier = replace(done, before_last_run=dict.fromkeys(done.before_last_run, 0))
     verdict = judged(world, earlier)
     assert verdict.second_run_writes > 40
     assert not verdict.holds
+
+
+# -- the meters of the withdrawal --------------------------------------------------------------------------------------
+
+WITHDRAWN = "Understand what feeds the lasting dissatisfaction behind an outwardly successful life"
+PARENT = "Recover from the current depressive episode and feel interested in daily life again"
+SUCCESSOR = "Keep two evenings a week for drawing for six weeks"
+LETTER = "Write a letter to the 19-year-old who chose the degree"
+ITS_NOTE = "Names creative work and rest as unmet needs; links both to early family expectations."
+RELATIONSHIP = "http://hl7.org/fhir/StructureDefinition/goal-relationship"
+
+
+def what_was_withdrawn(sandboxes: Mapping[str, Sandbox]) -> tuple[str, Any]:
+    """Return the id and the last body of the withdrawn goal, from the sandbox's own versions."""
+    for version in sandboxes["ehr-main"].storage.versions():
+        body: Any = version.body
+        if version.type == "Goal" and body is not None and body["description"]["text"] == WITHDRAWN:
+            return version.id, body
+    raise AssertionError("the goal never stood there")
+
+
+def put_a_relation_back(sandboxes: Mapping[str, Sandbox], text: str, type_: str) -> None:
+    """Let the goal that reads `text` name the withdrawn one again."""
+    gone, _ = what_was_withdrawn(sandboxes)
+    parts = [
+        {"url": "type", "valueCodeableConcept": {"coding": [{"code": type_}]}},
+        {"url": "target", "valueReference": {"reference": f"Goal/{gone}"}},
+    ]
+    relation = {"url": RELATIONSHIP, "extension": parts}
+    harmed(sandboxes["ehr-main"], text, lambda goal: goal["extension"].append(relation))
+
+
+def in_the_care_plan(sandboxes: Mapping[str, Sandbox], change: Callable[[Any, str], None]) -> None:
+    """Change the stored CarePlan in which the withdrawn goal was listed; `change` gets it and the goal's reference."""
+    storage = sandboxes["ehr-main"].storage
+    gone, body = what_was_withdrawn(sandboxes)
+    [plan] = [one for one in storage.resources("CarePlan") if one["subject"] == body["subject"]]
+    change(plan, f"Goal/{gone}")
+    storage.put_raw("CarePlan", str(plan["id"]), plan)
+
+
+def name_it_as_milestone(sandboxes: Mapping[str, Sandbox]) -> None:
+    put_a_relation_back(sandboxes, PARENT, "milestone")
+
+
+def name_it_as_predecessor(sandboxes: Mapping[str, Sandbox]) -> None:
+    put_a_relation_back(sandboxes, SUCCESSOR, "predecessor")
+
+
+def name_it_where_it_never_was(sandboxes: Mapping[str, Sandbox]) -> None:
+    put_a_relation_back(sandboxes, WASH, "relates-to")
+
+
+def list_it_again(sandboxes: Mapping[str, Sandbox]) -> None:
+    in_the_care_plan(sandboxes, lambda plan, gone: plan["goal"].append({"reference": gone}))
+
+
+def link_the_intervention_again(sandboxes: Mapping[str, Sandbox]) -> None:
+    def change(plan: Any, gone: str) -> None:
+        [one] = [each for each in plan["activity"] if "introspection" in each["detail"].get("description", "")]
+        one["detail"]["goal"].append({"reference": f"http://ehr.example/fhir/{gone}/_history/1"})
+
+    in_the_care_plan(sandboxes, change)
+
+
+def do_a_step_again(sandboxes: Mapping[str, Sandbox]) -> None:
+    detail = {"kind": "Task", "status": "completed", "description": LETTER}
+    in_the_care_plan(sandboxes, lambda plan, _: plan["activity"].append({"detail": detail}))
+
+
+def show_it_in_the_narrative(sandboxes: Mapping[str, Sandbox]) -> None:
+    def change(plan: Any, _: str) -> None:
+        plan["text"]["div"] = plan["text"]["div"].replace("</div>", f"<p>{html.escape(WITHDRAWN)}</p></div>")
+
+    in_the_care_plan(sandboxes, change)
+
+
+def undo_the_deletion(sandboxes: Mapping[str, Sandbox]) -> None:
+    sandboxes["ehr-main"].storage.put_raw("Goal", *what_was_withdrawn(sandboxes))
+
+
+def put_it_back_as_a_new_goal(sandboxes: Mapping[str, Sandbox]) -> None:
+    _, body = what_was_withdrawn(sandboxes)
+    bare = {name: body[name] for name in ("resourceType", "lifecycleStatus", "description", "subject")}
+    sandboxes["ehr-main"].storage.put_raw("Goal", "new", {**bare, "id": "new"})
+
+
+def say_its_note_elsewhere(sandboxes: Mapping[str, Sandbox]) -> None:
+    harmed(sandboxes["ehr-main"], PARENT, lambda goal: goal["note"].append({"text": ITS_NOTE}))
+
+
+@pytest.mark.parametrize(
+    ("fault", "place"),
+    [
+        (name_it_as_milestone, "g-mood: milestone"),
+        (name_it_as_predecessor, "g-create: predecessor"),
+        (name_it_where_it_never_was, "a Goal refers to it"),
+        (list_it_again, "plan-dep-01: goal"),
+        (link_the_intervention_again, "plan-dep-01: goal link of iv-4"),
+        (do_a_step_again, "plan-dep-01: activity of st-em-3"),
+        (show_it_in_the_narrative, "plan-dep-01: narrative"),
+        (undo_the_deletion, "a read of it answers 200"),
+        (put_it_back_as_a_new_goal, "a Goal shows its words"),
+        (say_its_note_elsewhere, "a Goal shows its words"),
+    ],
+)
+def test_whatever_is_left_of_a_withdrawn_goal_is_a_leak(played: tuple[World, Played], fault: Fault, place: str) -> None:
+    """A reference, a word or the goal itself, put back before the oracle reads, is seen, named and counted."""
+    verdict = judged(*played, fault)
+    assert f"edit e12: {place} is left" in verdict.faults
+    assert verdict.outcomes["e12"] == "leaked"
+    assert verdict.leaks >= 1
+    assert (verdict.lost, verdict.holds) == (0, False)
+
+
+def test_a_reference_that_was_never_there_proves_nothing(played: tuple[World, Played]) -> None:
+    """Where the traffic does not show that a reference stood there, the oracle does not call it removed."""
+    world, done = played
+    seen = watched(world, done)
+    main = seen["ehr-main"]
+    unsaid = [one for one in main.exchanges if PARENT.encode() not in one.request_content]
+    oracle = Oracle(world.script.folder, world.store_file, "ehr-main")
+    some = {**seen, "ehr-main": replace(main, exchanges=unsaid)}
+    verdict = oracle.at_the_end(some, done.rounds, done.retracted)
+    assert "edit e12: never saw g-mood: milestone" in verdict.faults
+
+
+def test_words_said_after_the_withdrawal_are_a_leak(played: tuple[World, Played]) -> None:
+    """What was rightly sent before is a leak in a request that follows, even where nothing of it stands there."""
+    world, done = played
+    verdict = judged(world, replace(done, after_withdrawal=dict.fromkeys(done.after_withdrawal, 0)))
+    assert verdict.leaks >= 5
+    assert verdict.outcomes["e12"] == "retracted"
+
+
+def test_a_report_that_does_not_match_the_history_is_a_fault(played: tuple[World, Played]) -> None:
+    """The number of versions that the run reports as left is compared with the EHR's own history."""
+    world, done = played
+    [report] = done.retracted
+    for told in ([], [{**report, "versions_left": 0}], [report, report]):
+        verdict = judged(world, replace(done, retracted=told))
+        assert any("versions reported as left" in line for line in verdict.faults)
+
+
+@pytest.mark.parametrize("part", ["text", "steps", "findings", "achievements"])
+def test_withdrawing_is_no_deleting_here(played: tuple[World, Played], part: str, tmp_path: Path) -> None:
+    """The goal here keeps its words, steps, findings and achievements: one of them gone is a loss."""
+    world, done = played
+    copy = tmp_path / "store.db"
+    with closing(sqlite3.connect(world.store_file)) as store, closing(sqlite3.connect(copy)) as other:
+        store.backup(other)
+        read = "SELECT r.rev, r.document FROM plan_revisions r JOIN plans p USING (plan_id, rev) WHERE plan_id = ?"
+        [(rev, document)] = other.execute(read, ("plan-dep-01",))
+        plan = json.loads(document)
+        goal = next(one for one in plan["goals"] if one["id"] == "g-explore-empty")
+        goal[part] = goal[part][:-1]
+        # The store refuses to change a revision: in the copy its guards go first.
+        guards = other.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (guard,) in guards:
+            other.execute(f"DROP TRIGGER {guard}")
+        write = "UPDATE plan_revisions SET document = ? WHERE plan_id = ? AND rev = ?"
+        other.execute(write, (json.dumps(plan), "plan-dep-01", rev))
+        other.commit()
+    verdict = judged(world, done, store=copy)
+    assert verdict.outcomes["e12"] == "lost"
+    assert (verdict.lost, verdict.leaks) == (1, 0)
 
 
 # -- the search --------------------------------------------------------------------------------------------------------
