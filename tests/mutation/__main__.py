@@ -193,7 +193,6 @@ def run(target: Target, chosen: argparse.Namespace, folder: Path) -> int:
     copy(folder, target)
     os.chdir(folder)
     names, made = make_mutants(chosen)
-    print(f"made in {time.monotonic() - started:.0f} s")  # TMP
     print(f"{len(names)} of {made} mutants, seed {chosen.seed}", flush=True)
     verdicts = judge(environment)
     judge_again(verdicts, target, environment)
