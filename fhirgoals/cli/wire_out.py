@@ -19,7 +19,7 @@ from fhirgoals.fhir.terminology import CANONICAL_BASE
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
 from fhirgoals.store.links import Link
-from fhirgoals.sync.calls import Call
+from fhirgoals.sync.call import Call
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.outcome import Landed, NotLanded, settle_values

@@ -90,14 +90,18 @@ class Audit:
             )
         )
 
-    def list(self, *, connection: str | None = None, plan_id: str | None = None) -> tuple[AuditRow, ...]:
-        """Return the lines, the oldest first; of one connection and one plan where given."""
+    def list(
+        self, *, connection: str | None = None, plan_id: str | None = None, since: datetime | None = None
+    ) -> tuple[AuditRow, ...]:
+        """Return the lines, the oldest first; of one connection, of one plan and since a moment where given."""
         table = schema.audit
         wanted = sa.select(table).order_by(table.c.id)
         if connection is not None:
             wanted = wanted.where(table.c.connection == connection)
         if plan_id is not None:
             wanted = wanted.where(table.c.plan_id == plan_id)
+        if since is not None:
+            wanted = wanted.where(table.c.at >= since)
         return tuple(AuditRow(**row._mapping) for row in self._connection.execute(wanted))
 
 

@@ -71,6 +71,12 @@ class Links:
         )
         return tuple(_link(row) for row in rows)
 
+    def count(self, connection: str) -> int:
+        """Return how many resources are linked at the connection."""
+        table = schema.links
+        wanted = sa.select(sa.func.count()).select_from(table).where(table.c.connection == connection)
+        return int(self._connection.scalar(wanted) or 0)
+
     def by_resource(self, connection: str, kind: LinkKind, resource_id: str) -> Link | None:
         """Return the link of a resource, or `None`."""
         table = schema.links.c

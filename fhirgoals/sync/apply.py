@@ -32,8 +32,9 @@ from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.calls import Call, Sent
+from fhirgoals.sync.call import Call, Sent
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.guard import Stop, Tally, passes
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values, why_not
 from fhirgoals.sync.reading import Found, There, with_stored, without
@@ -81,6 +82,11 @@ class Writes:
         """Write for one plan; `same_patient` says that its patient is still the one who was linked (design 5.8)."""
         self.context = context
         self.same_patient = same_patient
+
+    async def guard(self, view: View, planned: Tally) -> Stop | None:
+        """Let the plan's writes pass, or return why not; asked before the first of them."""
+        at = self.context.clock()
+        return await self._write(lambda tx: passes(tx, view.connection, view.plan.id, planned, at)) if planned else None
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
         """Move pairs of units that are equal, or that the policy ignores."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Record
@@ -22,6 +22,7 @@ from fhirgoals.mappers.overlay import Push, overlay_goal
 from fhirgoals.mappers.overlay_plan import overlay_care_plan
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
+from fhirgoals.sync.call import Call, Sent, Way
 from fhirgoals.sync.decide import Decision, Kind, Ours, Place, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.outline import outline_there
@@ -30,48 +31,6 @@ from fhirgoals.sync.tree import closes_a_ring, edges_of
 from fhirgoals.sync.withdraw import WITHDRAWN_REV, references_in, withdrawn
 
 R = TypeVar("R", bound=Record)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """One unit that a call carries: our value, our revision of it, and whether the call completes the unit.
-
-    A move of a child is complete when the new parent has it; taking it from the old one is only half.
-    """
-
-    ours: Json
-    rev: int
-    complete: bool = True
-
-
-Way: TypeAlias = Literal["write", "withdraw", "delete"]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One write: create, update or delete of one resource. `before` is what was last read of it, `body` what is sent.
-
-    `way` is `withdraw` or `delete` where the resource may no longer be there: these go only while that is so.
-    """
-
-    kind: Kind
-    local_id: str
-    body: Resource
-    units: Mapping[Unit, Sent]
-    resource_id: str | None = None
-    etag: str | None = None
-    before: Resource | None = None
-    way: Way = "write"
-
-    @property
-    def key(self) -> tuple[Kind, str]:
-        """The resource's kind and our id."""
-        return (self.kind, self.local_id)
-
-    @property
-    def creates(self) -> bool:
-        """Whether the resource is new there."""
-        return self.before is None
 
 
 @dataclass(frozen=True)
@@ -380,18 +339,3 @@ def _with_goal(refs: Refs, goal_id: str) -> Refs:
     if goal_id in refs.goals:
         return refs
     return replace(refs, goals={**refs.goals, goal_id: f"Goal/{goal_id}"})
-
-
-def describe(calls: Iterable[Call]) -> list[dict[str, Json]]:
-    """Return calls as people and programs read them: method, resource and the names of the units."""
-    return [
-        {
-            "operation": {"withdraw": "retract", "delete": "delete"}.get(
-                call.way, "create" if call.creates else "update"
-            ),
-            "resource": call.kind,
-            "id": call.local_id,
-            "units": sorted({unit.name for unit in call.units}),
-        }
-        for call in calls
-    ]

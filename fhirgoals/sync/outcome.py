@@ -23,7 +23,7 @@ from fhirgoals.fhir.answers import (
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
-from fhirgoals.sync.calls import Call, Sent, Way
+from fhirgoals.sync.call import Call, Sent, Way
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.view import View, ours_of, refs_of
@@ -97,7 +97,7 @@ def repeated(view: View, intent: Intent, current: Found, on: date) -> Call | Non
     ours = ours_of(view, on)
     units = sent_units(intent)
     shown = ours.refused is None and (intent.kind == "CarePlan" or intent.local_id in ours.goals)
-    taken_back = bool(units) and all(one.rev == WITHDRAWN_REV for one in units.values())
+    taken_back = bool(units) and intent.method != "create" and all(one.rev == WITHDRAWN_REV for one in units.values())
     says = {unit for unit, one in units.items() if one.ours is not None}
     if (shown and taken_back) or (shown and not says <= ours.visible.keys()) or (not shown and says):
         return None

@@ -6,7 +6,7 @@ A server that stores what it is sent is assumed; what a real one makes of it is 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -15,8 +15,9 @@ from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.links import Link
-from fhirgoals.sync.calls import Call, Sent
+from fhirgoals.sync.call import Call, Sent
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.guard import Stop, Tally, stops
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values
 from fhirgoals.sync.reading import Found, There, with_stored, without
@@ -29,11 +30,23 @@ class Planned:
 
     new_id: Callable[[], UUID]
     same_patient: bool = True
+    done: list[Tally] = field(default_factory=list)
+    links: int = 0
+    cleared: bool = True
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
 
     def armed(self, view: View) -> View:
         """Return the view as if the connection were armed: a preview shows what arming would write."""
         return replace(view, state="armed")
+
+    async def guard(self, _view: View, planned: Tally) -> Stop | None:
+        """Tell whether the guard would stop this plan after those before it."""
+        if not planned or self.cleared:
+            return None
+        stop = stops(planned, sum(self.done, start=Tally()), self.links)
+        if stop is None:
+            self.done.append(planned)
+        return stop
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
         """Note agreed pairs in the view."""

@@ -15,10 +15,12 @@ from fhirgoals.domain.invariants import check
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json, Pair, Unit
 from fhirgoals.domain.with_units import CannotTake, with_units
-from fhirgoals.sync.calls import Call, Terms, describe, next_pass
+from fhirgoals.sync.call import Call, describe
+from fhirgoals.sync.calls import Terms, next_pass
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Decision, Place, Waiting, decide
+from fhirgoals.sync.guard import Stop, Tally, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
 from fhirgoals.sync.outcome import Landed, NotLanded
 from fhirgoals.sync.reading import Found, There
@@ -51,12 +53,18 @@ class Outcome:
     later: bool = False
     """Whether the EHR asked to wait or is not to be had: the plan stays marked for the next run."""
     failed: dict[Key, str] = field(default_factory=dict)
+    stopped: bool = False
+    """Whether the guard stopped the plan: it is taken up again in every run, until a person clears it."""
     retracted: list[dict[str, Json]] = field(default_factory=list)
     """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows."""
 
 
 class Effects(Protocol):
     """What a run does to the world; `preview` has a second set that only notes it."""
+
+    async def guard(self, view: View, planned: Tally) -> Stop | None:
+        """Tell why the guard stops the plan, if it does."""
+        ...
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
         """Move pairs that are agreed."""
@@ -122,6 +130,8 @@ class _Run:
         self.cannot: dict[Unit, str] = {}
         self.decision = Decision()
         self.took_back: set[Key] = set()
+        self.stop: Stop | None = None
+        self.looked = False
 
     def decide(self) -> Decision:
         """Judge everything on what is known now; what could not be taken is held."""
@@ -143,7 +153,14 @@ class _Run:
     async def one_pass(self) -> bool:
         """Do the next thing that is to be done; return whether there may be more."""
         self.decision = self.decide()
-        if await self._agree() or await self._pull():
+        if not self.looked:
+            self.looked = True
+            self.stop = await self.effects.guard(self.view, tally(self.decision, self.view.plan.id))
+        if await self._agree():
+            return True
+        if self.stop is not None:
+            return False
+        if await self._pull():
             return True
         if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
@@ -206,7 +223,7 @@ class _Run:
         return plan, accepted
 
     async def _send(self, call: Call) -> None:
-        unseen = self._changed_there(call) if call.key in self.decision.retire else []
+        unseen = self._changed_there(call) if call.takes_back else []
         self.view, self.there, result = await self.effects.send(self.view, self.there, call)
         if isinstance(result, Landed):
             self.doubtful.discard(call.key)
@@ -240,7 +257,7 @@ class _Run:
         """Note what was taken back."""
         self.outcome.pushed += 1
         self.outcome.operations.extend(describe([call]))
-        if call.local_id in ours_of(self.view, self.today).goals or call.key not in self.decision.retire:
+        if not call.takes_back:
             return
         if call.key in self.took_back:
             self.outcome.failed[call.key] = "was_not_taken_back"  # the server answers well and keeps the content
@@ -264,6 +281,9 @@ class _Run:
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *_strays(reading, self.view),
         ]
+        if self.stop is not None:
+            waiting.append(Waiting("guard", self.view.plan.id, "", self.stop.why))
+            self.outcome.stopped = True
         undeliverable = list(self.decision.units(Action.UNDELIVERABLE).values())
         await self.effects.note_undeliverable(self.view, undeliverable)
         found = {**reading.found, **self.there.found}

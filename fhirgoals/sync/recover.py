@@ -17,7 +17,7 @@ from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.sync.apply import Context
-from fhirgoals.sync.calls import Sent
+from fhirgoals.sync.call import Sent
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, sent_units

@@ -14,7 +14,7 @@ from fhirgoals.store.inbox import Item
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.calls import Call, Sent
+from fhirgoals.sync.call import Call, Sent
 from fhirgoals.sync.decide import Kind, Waiting
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.reading import Found

@@ -23,6 +23,7 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import LEASE_S, Context, Writes
 from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.reconcile import Outcome, reconcile
@@ -105,6 +106,7 @@ class Runner:
                     continue  # an edit that is not released yet: it can still be taken back without trace
                 await self._one(context, plan_id, due.get(plan_id), counts)
                 await self.store.write(lambda tx: tx.connections.renew(self.connection, fence, LEASE_S, self.clock()))
+            await self.store.write(lambda tx: used(tx, self.connection, self.clock()))
         finally:
             await self.store.write(lambda tx: tx.connections.release(self.connection, fence))
         counts.requests, counts.writes = self.client.requests, self.client.writes
@@ -114,6 +116,8 @@ class Runner:
         """Return what `sync` would do now, without writing anywhere."""
         counts = Counts(self.connection)
         context = Context(self.connection, self.store, self.client, 0, self.clock, self.new_id)
+        before, links, cleared = await self.store.read(lambda tx: so_far(tx, self.connection, self.clock()))
+        done = [before]
         for plan_id in await self.store.read(lambda tx: tx.plans.ids()):
             view = await self._view(plan_id)
             if self._nothing_to_do_with(view):
@@ -123,7 +127,7 @@ class Runner:
                 counts.unlinked += 1
                 continue
             same = await self._same_patient(view, patient)
-            planned = Planned(self.new_id, same_patient=same, today=context.today)
+            planned = Planned(self.new_id, same, done, links, cleared, context.today)
             view, left = await recover(context, planned.armed(view), planned)
             reading = await read_plan(self.client, view, patient)
             view, _ = await self._second_look(view, reading)
@@ -231,7 +235,7 @@ class Runner:
 
         def work(tx: Tx) -> None:
             tx.cursors.set(self.connection, _scope(plan_id), shown, now)
-            if outcome is not None and outcome.failed:
+            if outcome is not None and (outcome.failed or outcome.stopped):
                 # What was refused or held back is tried again, once a run: the cause may go without any edit.
                 tx.dirty.mark(plan_id, self.connection, why="held", at=now)
             elif mark is not None:

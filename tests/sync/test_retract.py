@@ -11,6 +11,7 @@ import pytest
 
 from fhirgoals.domain.records import Plan, Withheld
 from fhirgoals.fhir.wire import Request
+from fhirgoals.sync.guard import clear
 from tests.sync.world import World, example, world
 
 PLAN, GOAL = "plan-dep-01", "g-explore-empty"
@@ -134,6 +135,10 @@ async def test_the_end_of_a_consent_takes_everything_back(here: World, how: str)
         )
         disclosure = msgspec.structs.replace(plan.disclosure, consents=consents)
         await here.put(msgspec.structs.replace(plan, disclosure=disclosure))
+    assert (await here.sync()).writes == 0
+    assert await here.inbox() == [("guard", PLAN, None)]  # fifteen at once: a person looks first
+    at = here.clock()
+    await here.store.write(lambda tx: clear(tx, "ehr-main", by="it-1", at=at))
     counts = await here.sync()
     assert len(counts.retracted) == 15
     text = everything(here)

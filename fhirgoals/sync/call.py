@@ -1,0 +1,76 @@
+"""One write to an EHR as a value: what is sent, what it carries, and what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from fhirgoals.domain.units import Json, Unit
+from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.sync.decide import Kind
+from fhirgoals.sync.withdraw import WITHDRAWN_REV
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One unit that a call carries: our value, our revision of it, and whether the call completes the unit.
+
+    A move of a child is complete when the new parent has it; taking it from the old one is only half.
+    """
+
+    ours: Json
+    rev: int
+    complete: bool = True
+
+
+Way: TypeAlias = Literal["write", "withdraw", "delete"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One write: create, update or delete of one resource. `before` is what was last read of it, `body` what is sent.
+
+    `way` is `withdraw` or `delete` where the resource may no longer be there: these go only while that is so.
+    """
+
+    kind: Kind
+    local_id: str
+    body: Resource
+    units: Mapping[Unit, Sent]
+    resource_id: str | None = None
+    etag: str | None = None
+    before: Resource | None = None
+    way: Way = "write"
+
+    @property
+    def key(self) -> tuple[Kind, str]:
+        """The resource's kind and our id."""
+        return (self.kind, self.local_id)
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether the resource itself is taken back, not only a reference that stands in it."""
+        return self.way == "delete" or (
+            self.way == "withdraw" and all(sent.rev == WITHDRAWN_REV for sent in self.units.values())
+        )
+
+    @property
+    def creates(self) -> bool:
+        """Whether the resource is new there."""
+        return self.before is None
+
+
+def describe(calls: Iterable[Call]) -> list[dict[str, Json]]:
+    """Return calls as people and programs read them: method, resource and the names of the units."""
+    return [
+        {
+            "operation": {"withdraw": "retract", "delete": "delete"}.get(
+                call.way, "create" if call.creates else "update"
+            ),
+            "resource": call.kind,
+            "id": call.local_id,
+            "units": sorted({unit.name for unit in call.units}),
+        }
+        for call in calls
+    ]
