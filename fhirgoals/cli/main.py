@@ -119,7 +119,7 @@ COMMANDS: tuple[Command, ...] = (
         "Bring plans and EHRs together.",
         "fhirgoals sync ehr-main --json",
     ),
-    Command("inbox", "fhirgoals.cli.inbox", "app", "What waits for a person: list, show."),
+    Command("inbox", "fhirgoals.cli.inbox", "app", "What waits for a person: list, show, resolve."),
     Command("db", "fhirgoals.cli.db", "app", "The store itself: upgrade."),
 )
 

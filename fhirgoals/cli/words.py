@@ -138,6 +138,7 @@ ITEM: Mapping[str, str] = {
     "gone": "gone at the EHR",
     "void": "marked as error at the EHR",
     "unreadable": "can't be read there",
+    "history": "decided already",
 }
 
 MEANWHILE: Mapping[str, str] = {
@@ -170,6 +171,9 @@ WHY: Mapping[str, str] = {
     "several": "more than one resource there has its identifier",
     "other_patient": "the resource there belongs to another patient",
     "refused": "the EHR refused it",
+    "policy_ignore": "edits of this field at the EHR are not taken over",
+    "policy_ours": "both sides changed it, and ours stands by rule",
+    "policy_theirs": "both sides changed it, and theirs stands by rule",
 }
 
 ROLE: Mapping[str, str] = {

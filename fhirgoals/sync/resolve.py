@@ -218,12 +218,10 @@ def with_unseen(real: Json, shown: Json, pair: Pair | None, theirs: Json) -> Jso
     if not all(isinstance(one, dict) and "foreign" not in one for one in (real, shown, theirs)):
         return theirs
     value = dict(theirs)
-    for part in {**real, **shown}:
-        in_other_words = not same_value(real.get(part), shown.get(part)) and same_value(
-            theirs.get(part), shown.get(part)
-        )
-        if in_other_words or (part in real and _never_held(pair, part) and part not in theirs):
-            value[part] = real.get(part)
+    in_other_words = [part for part in {**real, **shown} if not same_value(real.get(part), shown.get(part))]
+    if all(same_value(theirs.get(part), shown.get(part)) for part in in_other_words):
+        value |= {part: real.get(part) for part in in_other_words}
+    value |= {part: one for part, one in real.items() if part not in theirs and _never_held(pair, part)}
     return {part: one for part, one in value.items() if one is not None}
 
 

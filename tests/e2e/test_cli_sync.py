@@ -201,15 +201,49 @@ def test_edits_travel_and_a_closure_waits(desk: Desk) -> None:
     [item] = desk.json("inbox", "list")["items"]
     assert (item["kind"], item["owner"], item["field"]) == ("proposal", "g-wash", "status")
     assert "ours" not in item
-    shown = desk.ok("inbox", "show", str(item["id"]))
+    number = str(item["id"])
+    assert "Reduce washing" not in desk.ok("inbox", "show", number)
+    shown = desk.ok("inbox", "show", number, "--by", "staff-11")
     assert "Reduce washing" in shown
     assert "closed" in shown
-    assert desk.json("inbox", "show", str(item["id"]))["theirs"]["lifecycle"] == "completed"
+    assert desk.json("inbox", "show", number, "--by", "staff-11")["theirs"]["lifecycle"] == "completed"
 
     assert "priority: low" in desk.ok("get", "plan-ocd-01")
     code, _, err = desk.run("put", str(EXAMPLES / "02-ocd-exposure.yaml"), *BY, "--reason", "correction")
     assert code == 2
     assert "would undo 1 change" in err
+
+
+def test_what_is_settled_stands_on_both_sides(desk: Desk) -> None:
+    """A closure is rejected and undone at the EHR; the next one is taken with its reason; neither comes back."""
+    desk.armed()
+    desk.json("sync", "ehr-main")
+    goal = desk.goals()["Reduce washing t"]
+    desk.edit({**goal, "lifecycleStatus": "completed"})
+    desk.json("sync", "ehr-main", code=1)
+    [item] = desk.json("inbox", "list", "--connection", "ehr-main")["items"]
+    settle = ["inbox", "resolve", str(item["id"]), "--by", "staff-11"]
+    assert "settled by" in desk.run("inbox", "resolve", str(item["id"]), "--by", "staff-7", "--take", "ours")[2]
+    desk.ok(*settle, "--take", "ours", "--reason", "it goes on")
+    assert desk.json("sync", "ehr-main")["writes"] == 1
+    goal = desk.goals()["Reduce washing t"]
+    assert goal["lifecycleStatus"] == "active"
+    assert desk.json("sync", "ehr-main")["writes"] == 0
+
+    desk.edit({**goal, "lifecycleStatus": "completed"})
+    desk.json("sync", "ehr-main", code=1)
+    [item] = desk.json("inbox", "list")["items"]
+    settle[2] = str(item["id"])
+    code, _, err = desk.run(*settle, "--take", "theirs")
+    assert code == 2
+    assert "closure reason" in err
+    parts = {"closure_reason": "achieved", "achievement": "achieved", "status_date": "2026-11-06"}
+    desk.ok(*settle, "--take", "theirs", "--with", json.dumps(parts))
+    assert "lifecycle: completed" in desk.ok("get", "plan-ocd-01")
+    assert desk.json("sync", "ehr-main")["writes"] == 1
+    assert desk.goals()["Reduce washing t"]["achievementStatus"]["coding"][0]["code"] == "achieved"
+    assert desk.ok("inbox", "list") == "Nothing waits.\n"
+    assert desk.json("sync", "ehr-main")["writes"] == 0
 
 
 def test_an_edit_here_is_sent_and_shown(desk: Desk) -> None:

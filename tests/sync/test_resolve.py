@@ -13,13 +13,41 @@ from fhirgoals.errors import Refused
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store.inbox import Item
 from fhirgoals.sync.resolve import Choice, Resolved, resolve, resolve_all
-from tests.sync.test_run import PLAN, SLEEP, SOCIAL, quiet, started
-from tests.sync.world import World, world
+from tests.sync.test_run import PLAN, SLEEP, SOCIAL, quiet
+from tests.sync.world import World, example, world
 
-THERAPIST, SUPERVISOR, CLIENT, STRANGER = "staff-7", "staff-2", "client-101", "staff-99"
+THERAPIST, SUPERVISOR, CLIENT = "staff-7", "staff-2", "client-101"
 MOOD = "Recover from the current depressive episode and feel interested in daily life again"
 RESILIENCE = "Recognise early signs of a new episode and act on a written plan within one week"
 EMPTY = "Understand what feeds the lasting dissatisfaction behind an outwardly successful life"
+
+KEPT = ("g-mood", "g-resilience", "g-social", "g-sleep", "g-explore-empty")
+
+
+def five_goals() -> Plan:
+    """Return the example with five of its goals, so that a world is made in a moment."""
+    plan = example("01")
+    goals = [
+        msgspec.structs.replace(
+            goal,
+            predecessors=tuple(one for one in goal.predecessors if one in KEPT),
+            replaced_by=goal.replaced_by if goal.replaced_by in KEPT else None,
+        )
+        for goal in plan.goals
+        if goal.id in KEPT
+    ]
+    return msgspec.structs.replace(plan, goals=tuple(goals), interventions=())
+
+
+async def started(one: World) -> Plan:
+    """Load the plan, link its people and push it."""
+    plan = five_goals()
+    await one.add_connection()
+    await one.put(plan)
+    await one.know_people(plan)
+    assert (await one.sync()).created == len(KEPT) + 1
+    assert await one.inbox() == []
+    return plan
 
 
 @pytest.fixture
@@ -174,7 +202,7 @@ async def test_a_value_that_one_side_has_is_that_side(here: World, value: str, t
 async def test_a_further_edit_there_asks_again(here: World, take: str) -> None:
     """The EHR moves between the decision and the run: a new item shows the new value, nothing is overwritten."""
     item = await clashed(here)
-    await settled(here, item, take, value="2027-01-08")
+    await settled(here, item, take, value="2027-01-08" if take == "value" else None)
     change(here, SOCIAL, due("2027-02-01"))
     counts = await here.sync()
     assert (counts.writes, counts.pulled) == (0, 0)
@@ -213,39 +241,27 @@ async def test_a_later_edit_here_goes_out_instead(here: World) -> None:
 # -- what is refused ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("take", ["ours", "theirs", "value"])
-async def test_a_side_that_moved_since_is_refused(here: World, take: str) -> None:
+async def test_a_side_that_moved_since_is_refused(here: World) -> None:
     """Our value changed after the question: nothing is decided on what the person did not see."""
     item = await clashed(here)
     await here.edit(PLAN, "g-social", target_date=date(2027, 3, 1))
-    assert "run `fhirgoals sync`" in await refused(here, item, take, value="2027-01-08")
+    assert "run `fhirgoals sync`" in await refused(here, item, "theirs")
 
 
-@pytest.mark.parametrize("take", ["ours", "theirs", "value"])
-async def test_an_ehr_that_moved_since_is_refused(here: World, take: str) -> None:
+async def test_an_ehr_that_moved_since_is_refused(here: World) -> None:
     """The EHR's value, as another run of another item has read it, is not the one that was asked about."""
     item = await clashed(here)
     change(here, SOCIAL, due("2027-02-01"))
     await here.sync()
     new = await the_item(here)
-    assert "closed already" in await refused(here, item, take, value="2027-01-08")
+    assert "closed already" in await refused(here, item, "ours")
 
     def reopened(tx) -> None:  # type: ignore[no-untyped-def]
         tx.inbox.close(new.id, at=here.clock(), reason="test", by=None)
         tx.inbox.raise_(item)
 
     await here.store.write(reopened)
-    assert "either side moved" in await refused(here, await the_item(here), take, value="2027-01-08")
-
-
-@pytest.mark.parametrize("by", [CLIENT, STRANGER, "p-partner"])
-async def test_only_who_may_settle_does(here: World, by: str) -> None:
-    """A client, a relative and someone without a part in the plan are told who may."""
-    item = await clashed(here)
-    for take in ("ours", "theirs", "value"):
-        assert "the primary therapist or the clinical supervisor" in await refused(
-            here, item, take, by, value="2027-01-08"
-        )
+    assert "either side moved" in await refused(here, await the_item(here), "ours")
 
 
 async def test_a_supervisor_settles_too_and_is_kept_by_their_own_id(here: World) -> None:
@@ -256,25 +272,6 @@ async def test_a_supervisor_settles_too_and_is_kept_by_their_own_id(here: World)
     assert (await here.store.read(lambda tx: tx.plans.revisions(PLAN)))[-1].by == SUPERVISOR
 
 
-@pytest.mark.parametrize("value", ["soon", 7, {"day": "2027-01-01"}, ["2027-01-01"], True])
-async def test_a_value_of_another_form_is_refused(here: World, value: object) -> None:
-    """What is no day is refused with how to find the form."""
-    item = await clashed(here)
-    assert "does not fit the field target_date" in await refused(here, item, "value", value=value)
-
-
-async def test_a_closed_item_and_an_unknown_one_are_refused(here: World) -> None:
-    """Nothing is decided twice."""
-    item = await clashed(here)
-    await settled(here, item, "ours")
-    assert "closed already" in await refused(here, item, "theirs")
-    assert "no item of that number" in await refused(here, msgspec_item(item, 999), "theirs")
-
-
-def msgspec_item(item: Item, number: int) -> Item:
-    return Item(**{**vars(item), "id": number})
-
-
 async def test_what_is_no_choice_says_what_to_do(here: World) -> None:
     """A field that can't be read there is not taken: the refusal says that it is mended at the EHR."""
     await started(here)
@@ -283,20 +280,6 @@ async def test_what_is_no_choice_says_what_to_do(here: World) -> None:
     text = await refused(here, await the_item(here), "ours")
     assert "is not settled by a choice of values" in text
     assert "the next sync closes it" in text
-
-
-async def test_what_would_break_a_rule_is_refused_in_its_words(here: World) -> None:
-    """Their status with an outcome that it can't have is not taken: the rule's sentence is told."""
-    await started(here)
-    achieved = {"coding": [{"system": ACHIEVEMENT, "code": "achieved"}]}
-    change(here, SOCIAL, lambda tree: tree.update(lifecycleStatus="cancelled", achievementStatus=achieved))
-    await here.sync()
-    item = await the_item(here)
-    assert item.kind == "proposal"
-    assert "nothing was changed" in await refused(here, item, "theirs")
-
-
-ACHIEVEMENT = "http://terminology.hl7.org/CodeSystem/goal-achievement"
 
 
 # -- proposals ---------------------------------------------------------------------------------------------------------
@@ -317,7 +300,7 @@ async def test_a_closure_is_confirmed_with_its_reason_by_a_therapist(here: World
     item = await closure_proposed(here)
     assert "primary therapist" in await refused(here, item, "theirs", CLIENT, value=CLOSED)
     text = await refused(here, item, "theirs")
-    assert "A completed goal needs a closure reason; nothing was changed; complete it with --with" in text
+    assert "A completed goal needs a closure reason; nothing was changed: complete it with --with" in text
     await settled(here, item, "theirs", value=CLOSED)
     goal = (await here.plan(PLAN)).goal("g-social")
     assert (goal.lifecycle, goal.closure_reason, goal.achievement) == ("completed", "achieved", "achieved")
@@ -573,7 +556,7 @@ async def two_connected(first: World, second: World) -> Plan:
     await first.put(plan)
     await first.sync()
     await second.know_people(plan)
-    assert (await second.sync()).created == 15
+    assert (await second.sync()).created == len(KEPT) + 1
     return plan
 
 

@@ -344,7 +344,7 @@ ALL_HELPS = [
     ["reading", "add"],
     *(["ehr", one] for one in ("add", "list", "arm", "pause", "resume")),
     *(["patients", one] for one in ("match", "list", "confirm")),
-    *(["inbox", one] for one in ("list", "show")),
+    *(["inbox", one] for one in ("list", "show", "resolve")),
     ["db", "upgrade"],
 ]
 
