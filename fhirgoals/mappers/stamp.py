@@ -70,6 +70,16 @@ def identifiers(tree: Resource) -> tuple[Identifier, ...]:
     return tuple(Identifier(system=system, value=value) for system, value in found if system and value)
 
 
+def without_identifier(tree: Resource, system: str) -> Resource:
+    """Return a copy without our identifiers: the resource stays in a chart that it never belonged to."""
+    found: Tree = tree.get("identifier")
+    if not isinstance(found, list):
+        return tree
+    kept = [one for one in found if not (isinstance(one, dict) and one.get("system") == system)]
+    rest = {name: part for name, part in tree.items() if name != "identifier"}
+    return {**rest, "identifier": kept} if kept else rest
+
+
 def with_operation_id(tree: Resource, operation: UUID | str) -> Resource:
     """Return a copy with the operation's id in `meta.source`, or an equal copy where somebody else's source stands.
 

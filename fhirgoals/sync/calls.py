@@ -23,7 +23,7 @@ from fhirgoals.mappers.overlay_plan import overlay_care_plan
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
 from fhirgoals.sync.call import Call, Sent, Way
-from fhirgoals.sync.decide import Decision, Kind, Ours, Place, carriers
+from fhirgoals.sync.decide import WRONG_CHART, Decision, Kind, Ours, Place, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.outline import outline_there
 from fhirgoals.sync.reading import There
@@ -37,12 +37,14 @@ R = TypeVar("R", bound=Record)
 class Pass:
     """The next phase: calls to send, and pushed units that already stand there as they should and only settle.
 
+    `forget` are resources of a chart that is being left of which nothing of ours is left there.
     `unwritable` are resources of which no body can be made (a kept foreign value that can't stand in its new place).
     """
 
     calls: tuple[Call, ...] = ()
     settled: Mapping[Unit, Pair] = field(default_factory=dict)
     unwritable: tuple[tuple[Kind, str], ...] = ()
+    forget: tuple[tuple[Kind, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
     call, settled_there = builder.update_plan()
     if call or settled or settled_there:
         return Pass((call,) if call else (), settled | settled_there)
-    return Pass(builder.retirements(decision.retire))
+    calls = builder.retirements(decision.retire)
+    busy = {call.key for call in calls} | terms.failed
+    left = ours.refused == WRONG_CHART and not (calls and ours.retract == "delete")
+    return Pass(calls, forget=tuple(key for key in decision.retire if key not in busy) if left else ())
 
 
 def _named(unit: Unit, value: Json, plan_id: str, refs: Refs) -> bool:
@@ -211,6 +216,8 @@ class _Builder:
         if self.ours.retract == "delete":
             return Call(kind, local_id, {}, sent, found.resource_id, found.etag, found.tree, "delete")
         body = withdrawn(key, self.ours.retract, self.there, pairs)
+        if self.ours.refused == WRONG_CHART:
+            body = stamp.without_identifier(body, self.terms.installation.identifier_system)
         if same(body, found.tree):
             return None
         return Call(kind, local_id, body, sent, found.resource_id, found.etag, found.tree, "withdraw")

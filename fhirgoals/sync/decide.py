@@ -101,6 +101,9 @@ class Decision:
         return {unit: verdict for unit, verdict in self.verdicts.items() if verdict.action is action}
 
 
+WRONG_CHART = "wrong_chart"
+"""Why nothing goes to a chart and what stands there is taken back: the client is being unlinked from it."""
+
 Key: TypeAlias = tuple[Kind, str]
 
 _PASSING = ("in_doubt", "read_again")
@@ -152,7 +155,9 @@ def decide(
 
 
 def _withdrawn(ours: Ours, theirs: Theirs) -> Decision:
-    there = tuple(key for key, place in sorted(theirs.places.items()) if place in (Place.PRESENT, Place.VOID))
+    leaving = ours.refused == WRONG_CHART
+    wanted = (Place.PRESENT, Place.VOID, Place.GONE) if leaving else (Place.PRESENT, Place.VOID)
+    there = tuple(key for key, place in sorted(theirs.places.items()) if place in wanted)
     if ours.retract != "leave":
         hidden = [
             Waiting(str(place), local_id, "", "no_longer_disclosed")
@@ -160,6 +165,10 @@ def _withdrawn(ours: Ours, theirs: Theirs) -> Decision:
             if place is Place.UNREADABLE
         ]
         return Decision(waiting=tuple(hidden), retire=there)
+    if leaving:  # each is named: somebody at the EHR has to take them out of that chart
+        gone = tuple(key for key in there if theirs.place(*key) is Place.GONE)
+        stay = tuple(Waiting("retract", key[1], key[0], WRONG_CHART) for key in there if key not in gone)
+        return Decision(waiting=stay, retire=gone)
     return Decision(waiting=(Waiting("retract", ours.plan_id, "", ours.refused or ""),) if there else ())
 
 

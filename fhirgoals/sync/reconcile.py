@@ -6,7 +6,7 @@ so a reply that never came, or an edit that came in between, changes what is don
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Protocol
@@ -19,7 +19,7 @@ from fhirgoals.sync.call import Call, describe
 from fhirgoals.sync.calls import Terms, next_pass
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import TablePolicy
-from fhirgoals.sync.decide import Decision, Place, Waiting, decide
+from fhirgoals.sync.decide import Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
 from fhirgoals.sync.outcome import Landed, NotLanded
@@ -76,6 +76,10 @@ class Effects(Protocol):
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Send one call."""
+        ...
+
+    async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
+        """Forget a resource that is not ours any more."""
         ...
 
     async def note_history(self, view: View, verdicts: list[Verdict]) -> None:
@@ -153,7 +157,7 @@ class _Run:
     async def one_pass(self) -> bool:
         """Do the next thing that is to be done; return whether there may be more."""
         self.decision = self.decide()
-        if not self.looked:
+        if not self.looked and not self.view.leaving:  # who unlinks a client has said so with a reason
             self.looked = True
             self.stop = await self.effects.guard(self.view, tally(self.decision, self.view.plan.id))
         if await self._agree():
@@ -173,7 +177,11 @@ class _Run:
         for call in following.calls:
             if not self.outcome.again and not self.outcome.later:
                 await self._send(call)
-        return bool(following.calls or following.settled or following.unwritable)
+        for key in following.forget:
+            carried = [u for u, pair in self.view.bases.items() if key in carriers(self.view.plan.id, u, pair.theirs)]
+            own = [u for u in self.view.bases if u.owner == key[1] and u not in carried]
+            self.view, self.there = await self.effects.deleted(self.view, self.there, key, [*carried, *own])
+        return bool(following.calls or following.settled or following.unwritable or following.forget)
 
     async def _agree(self) -> bool:
         """Settle what is equal on both sides and what the policy passes over; nothing of it needs a person."""

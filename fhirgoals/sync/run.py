@@ -29,6 +29,7 @@ from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import IN_DOUBT, recover
 from fhirgoals.sync.tree import half_moved, second_look
+from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.view import Key, View, disclosed, load_view, there_of
 
 TRIES = 4
@@ -164,6 +165,8 @@ class Runner:
 
         One who was merged or replaced does not; then nothing is written and a person is told.
         """
+        if view.leaving:
+            return True  # the chart was the wrong one; each resource's subject is still looked at
         if view.fingerprint is None:
             return False
         kind, _, resource_id = patient.partition("/")
@@ -190,6 +193,7 @@ class Runner:
             view = await self._view(plan_id)
             shown = _shown(view, self.clock().date())
             if self._nothing_to_do_with(view):
+                await self._left(view)
                 break
             patient = view.patient
             if patient is None:
@@ -220,7 +224,15 @@ class Runner:
             counts.add(outcome)
             if not outcome.again or (doubted and outcome.doubt):
                 break
+        await self._left(view)
         await self._ended(plan_id, mark, outcome, shown, counts)
+
+    async def _left(self, view: View) -> None:
+        """Forget who the client was in a chart that nothing of theirs is left in."""
+        client = view.plan.client
+        if view.leaving and client is not None:
+            at = self.clock()
+            await self.store.write(lambda tx: finish(tx, self.connection, client.id, at))
 
     async def _ended(
         self, plan_id: str, mark: DirtyPlan | None, outcome: Outcome | None, shown: Json, counts: Counts

@@ -25,6 +25,7 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
 from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
+from fhirgoals.sync.unlink import WRONG_CHART, chart_of
 
 MAPPER_VERSION = "1"
 """Kept with every link; new mapper rows raise it, and both bases are then derived anew (design 5.14)."""
@@ -55,6 +56,8 @@ class View:
     origins: Mapping[Unit, str] = field(default_factory=dict)
     read_again: frozenset[Unit] = frozenset()
     """Children whose place is to be read once more before it is judged."""
+    leaving: bool = False
+    """Whether the client is being unlinked: everything of the plan is taken back there."""
 
     @property
     def patient(self) -> str | None:
@@ -79,6 +82,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
     links = [link for link in tx.people.links(connection) if link.status == "confirmed"]
     names = {link.local_id: link.reference for link in links}
     client = stored.plan.client
+    leaving = chart_of(tx, connection, client.id) is not None if client is not None else False
     marks = [link.fingerprint for link in links if client is not None and link.local_id == client.id]
     prefix = plan_id + "/"
     unit_revs = tx.plans.unit_revs(plan_id)
@@ -97,6 +101,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         people={local: reference for local, reference in names.items() if "/" not in local},
         problems={local[len(prefix) :]: reference for local, reference in names.items() if local.startswith(prefix)},
         fingerprint=marks[0] if marks else None,
+        leaving=leaving,
     )
 
 
@@ -118,7 +123,9 @@ def refs_of(view: View) -> Refs:
 
 
 def disclosed(view: View, on: date) -> Disclosed:
-    """Return what the connection may see of the plan on a day."""
+    """Return what the connection may see of the plan on a day; nothing while the client is being unlinked."""
+    if view.leaving:
+        return Disclosed(plan=None, goals=(), kept={})
     return disclose(
         view.plan,
         view.connection,
@@ -140,7 +147,7 @@ def ours_of(view: View, on: date) -> Ours:
     )
     retract = view.config.retract
     if shown.plan is None:
-        refused = shown.refused or "nothing_disclosed"
+        refused = WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed"
         return Ours(view.plan.id, view.rev, {}, revs=view.revs, born_there=born_there, refused=refused, retract=retract)
     told_of = {view.connection, *view.config.share_origins}
     elsewhere = frozenset(
