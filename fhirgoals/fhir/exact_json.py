@@ -45,7 +45,7 @@ def loads(raw: bytes | str) -> Tree:
         raise BadJson(f"not valid JSON (at {where}): mend the file or send it again as UTF-8 JSON") from None
     except RecursionError:
         raise BadJson(f"nested deeper than {MAX_DEPTH} levels: no FHIR resource is; refused") from None
-    if _openings(raw) > MAX_DEPTH:
+    if _openings(raw) >= MAX_DEPTH:
         _check_depth(tree)
     return tree
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from starlette.types import Receive, Scope, Send
 
@@ -104,26 +105,25 @@ class Sandbox:
         knobs = self._knobs
         if not self._deviates:
             return self._plain.answer(self.storage, asked)
-        chosen = self._is_chosen(knobs, asked)
-        if chosen and knobs.late_s is not None and _is_write(asked):
-            if self._spend(knobs):
-                self._under_way.append((self._clock() + timedelta(seconds=knobs.late_s), asked))
-                raise ReplyLostError("the request is still under way and has no reply")
-            chosen = False
+        chosen = self._chosen(knobs, asked)
+        if chosen and knobs.late_s is not None and _is_write(asked) and self._spend(knobs, chosen):
+            self._under_way.append((self._clock() + timedelta(seconds=knobs.late_s), asked))
+            raise ReplyLostError("the request is still under way and has no reply")
         reply = self._carry_out(knobs, asked)
-        if chosen and reply.status < 400 and self._spend(knobs):
+        if chosen and reply.status < 400 and self._spend(knobs, chosen):
             raise ReplyLostError("the request was carried out and its reply lost")
         return reply
 
-    def _is_chosen(self, knobs: Knobs, asked: Asked) -> bool:
+    def _chosen(self, knobs: Knobs, asked: Asked) -> Literal["by_order", "by_count"] | None:
+        """Return why this request is to get no reply, if it is."""
         if knobs.lose_reply is not None and knobs.lose_reply(asked):
-            return True
+            return "by_order"
         every = knobs.lose_every
-        return every is not None and _is_write(asked) and next(self._writes) % every == 0
+        return "by_count" if every is not None and _is_write(asked) and next(self._writes) % every == 0 else None
 
-    def _spend(self, knobs: Knobs) -> bool:
-        """Use up `lose_reply`; whether it was still there, or is not what loses replies."""
-        if knobs.lose_reply is None:
+    def _spend(self, knobs: Knobs, chosen: Literal["by_order", "by_count"]) -> bool:
+        """Use up `lose_reply` where it chose; False when another request was quicker."""
+        if chosen == "by_count":
             return True
         with self._spending:
             if self.knobs.lose_reply is not knobs.lose_reply:

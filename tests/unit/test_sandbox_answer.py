@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from fhirgoals.fhir.exact_json import dumps
+from fhirgoals.fhir.rest import Asked, RestCore
+from fhirgoals.fhir.rest.app import Limits
+from fhirgoals.fhir.rest.asgi import asgi
 from fhirgoals.fhir.wire import Method, Reply, Request
 from fhirgoals.sandbox.ehr import ReplyLostError, Sandbox
 from fhirgoals.sandbox.knobs import Knobs
@@ -88,6 +92,7 @@ async def test_both_entries_answer_alike(name: str) -> None:
                 assert expected is None
             else:
                 assert expected == Reply(reply.status_code, dict(reply.headers), reply.content), (method, path)
+                assert int(reply.headers.get("content-length", 0)) == len(reply.content)
 
     assert direct.storage.dump() == served.storage.dump()
 
@@ -100,6 +105,47 @@ def test_the_list_of_requests_meets_all_kinds_of_replies() -> None:
 
     statuses = {reply.status for reply in replies}
     assert statuses == {200, 201, 204, 304, 400, 404, 405, 406, 410, 412, 415}
+
+
+def test_head_has_the_headers_of_the_get_and_no_body() -> None:
+    """A HEAD says how long the body would be and sends none."""
+    box = sandbox(Knobs())
+    box.answer(Request("PUT", BASE + "/Goal/g1", {}, goal("a", "g1")))
+    core = RestCore()
+
+    got, head = (core.answer(box.storage, Asked(method, "/fhir/Goal/g1", "", b"")) for method in ("GET", "HEAD"))
+
+    assert (head.status, head.headers, head.body) == (200, got.headers, b"")
+    assert head.headers["content-length"] == str(len(got.body))
+
+
+async def test_header_lines_of_one_name_are_one_list() -> None:
+    """Two If-Match lines name two versions, either of which may be the current one."""
+    box = sandbox(Knobs())
+    box.answer(Request("PUT", BASE + "/Goal/g1", {}, goal("a", "g1")))
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=box.app)) as client:
+        lines = [("If-Match", 'W/"9"'), ("If-Match", 'W/"1"')]
+        reply = await client.put(BASE + "/Goal/g1", headers=lines, content=goal("b", "g1"))
+
+    assert reply.status_code == 200
+
+
+async def test_of_an_endless_body_no_more_is_read_than_the_limit() -> None:
+    """A body without a declared length is read until it is too long, then refused."""
+    app = asgi(
+        partial(RestCore(limits=Limits(max_body_bytes=1000)).answer, sandbox(Knobs()).storage), max_body_bytes=1000
+    )
+    sent = itertools.count()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while next(sent) < 100_000:
+            yield b"x" * 100
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app)) as client:
+        reply = await client.post(BASE + "/Goal", content=endless())
+
+    assert (reply.status_code, next(sent)) == (413, 11)
 
 
 def test_an_answer_names_the_host_that_was_asked() -> None:

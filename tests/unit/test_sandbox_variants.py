@@ -350,6 +350,7 @@ def test_version_always_1() -> None:
         texts += [each["resource"]["description"]["text"] for each in page["entry"]]
         url = next((each["url"].removeprefix(BASE) for each in page["link"] if each["relation"] == "next"), "")
     assert texts == ["three", "two", "one"]
+    assert [each["relation"] for each in ehr.get("/Goal/g1/_history?_count=3")["link"]] == ["self"]
 
 
 def test_bumps_version() -> None:

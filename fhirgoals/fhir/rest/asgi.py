@@ -33,8 +33,10 @@ async def read_asked(scope: Scope, receive: Receive, max_body_bytes: int) -> Ask
     if scope["type"] != "http":
         raise ConfigurationError("this application speaks HTTP only: serve it with lifespan and WebSockets off")
     headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        # Lines of one name are one list (RFC 9110 section 5.3).
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     body = bytearray()
     declared = headers.get("content-length", "")
     if scope["method"] in _WITH_BODY and not (declared.isdecimal() and int(declared) > max_body_bytes):
