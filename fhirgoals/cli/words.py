@@ -138,6 +138,8 @@ ITEM: Mapping[str, str] = {
     "gone": "gone at the EHR",
     "void": "marked as error at the EHR",
     "unreadable": "can't be read there",
+    "tree": "a place that can't be told",
+    "guard": "too much at once",
     "history": "decided already",
 }
 
@@ -150,6 +152,8 @@ MEANWHILE: Mapping[str, str] = {
     "gone": "kept here; nothing is written there",
     "void": "kept here; nothing is written there",
     "unreadable": "kept here; nothing is written there",
+    "tree": "each side keeps its own; all else goes through",
+    "guard": "nothing is changed at the EHR or taken over from it",
 }
 
 WHY: Mapping[str, str] = {
@@ -171,6 +175,13 @@ WHY: Mapping[str, str] = {
     "several": "more than one resource there has its identifier",
     "other_patient": "the resource there belongs to another patient",
     "refused": "the EHR refused it",
+    "ring": "the EHR shows it above itself",
+    "two_parents": "the EHR shows it under two goals",
+    "would_close_a_ring": "sent, it would stand above itself at the EHR",
+    "has_no_wire_form": "there is no FHIR form of what would be sent",
+    "taken_back": "it was taken back at the EHR, with what was changed there",
+    "too_many_removals": "more would be taken away within a day than is usual",
+    "too_many_changes": "more would be changed within a day than is usual",
     "policy_ignore": "edits of this field at the EHR are not taken over",
     "policy_ours": "both sides changed it, and ours stands by rule",
     "policy_theirs": "both sides changed it, and theirs stands by rule",

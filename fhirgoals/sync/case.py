@@ -11,12 +11,13 @@ from datetime import date
 
 from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Json, Pair, Unit, same_value, units
+from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value, units
 from fhirgoals.domain.who import TABLE, Actor, Part, Table, may, part_of
 from fhirgoals.errors import Refused
 from fhirgoals.store.inbox import Item
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.decide import Ours, Place, carriers
+from fhirgoals.sync.merge import Seen, taken
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.view import View, last_seen, load_view, ours_of
 
@@ -31,6 +32,8 @@ INSTEAD: Mapping[str, str] = {
     "retract": "what was sent is to be taken out at the EHR by hand, or shared again here; the next sync closes it",
     "identity": "find out at the EHR whose it is, and confirm or mend it there or with `fhirgoals patients`",
     "withheld": "what is kept back is for the client to say: `fhirgoals withhold`",
+    "tree": "it is to be mended at the EHR, or the goal moved here with `fhirgoals put`; the next sync closes it",
+    "guard": "see in `fhirgoals preview` whether all of that is meant; then an operator clears the guard",
     "history": "it is no question: it keeps a value that was decided already",
 }
 """What is to be done about an item that is not settled by a choice of values."""
@@ -120,3 +123,38 @@ def equal_cases(items: Iterable[Item]) -> dict[tuple[str, str, str, str], list[I
             key = (item.connection, Unit(item.owner or "", item.unit).family, item.kind, item.why)
             found.setdefault(key, []).append(item)
     return found
+
+
+def whole_of_theirs(case: Case) -> list[Values]:
+    """Return what taking theirs changes here: their value with what they could not see or never held of ours kept.
+
+    A step that stands there only brings its parts along. Where the kept parts would contradict the new value, theirs
+    alone is tried.
+    """
+    theirs = case.item.theirs
+    bare: Values = {case.unit: theirs}
+    if case.unit.family == "steps" and theirs is not None and case.real is None:
+        bare |= {
+            unit: value
+            for unit, value in case.there.theirs.assembled.values.items()
+            if unit.owner == case.unit.owner
+            and unit.name.startswith(f"step:{case.unit.member}.")
+            and unit.member == case.unit.member
+        }
+    kept = with_unseen(case.real, case.mine, case.pair, theirs)
+    return [bare] if same_value(kept, theirs) else [{**bare, case.unit: kept}, bare]
+
+
+def with_unseen(real: Json, shown: Json, pair: Pair | None, theirs: Json) -> Json:
+    """Return the EHR's value of a composite with those parts of ours that it could not see, or never held.
+
+    `real` is our whole value, `shown` what that EHR may see of it. Parts that say the same in other words there (an
+    author by role) stay ours while it left them as they were shown.
+    """
+    value = taken(Seen(Unit("", ""), pair, shown, theirs))
+    if not all(isinstance(one, dict) and "foreign" not in one for one in (real, shown, value)):
+        return value
+    in_other_words = [part for part in {**real, **shown} if not same_value(real.get(part), shown.get(part))]
+    if all(same_value(theirs.get(part), shown.get(part)) for part in in_other_words):
+        value = {**value, **{part: real.get(part) for part in in_other_words}}
+    return {part: one for part, one in value.items() if one is not None}

@@ -21,13 +21,13 @@ from fhirgoals.domain.commands.settling import broken
 from fhirgoals.domain.commands.touching import touch
 from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value, touched, units
+from fhirgoals.domain.units import Json, Pair, Unit, same_value, touched, units
 from fhirgoals.domain.who import TABLE, Part, Table, may
 from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.errors import Refused
 from fhirgoals.store.engine import Store
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.case import MOVED, Case, look, moved, settler
+from fhirgoals.sync.case import MOVED, Case, look, moved, settler, whole_of_theirs
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Ours
 from fhirgoals.sync.merge import Action, Seen, judge
@@ -109,7 +109,7 @@ def resolve(
         raise Refused(f"item {item_id} is settled by {_roles(item.who_may)} of its plan, and --by names none of them")
     if moved(case):
         raise Refused(f"item {item_id}: {MOVED}")
-    take, value = taken(case, choice)
+    take, value = meant(case, choice)
     after = case.view.plan
     if take != "ours":
         after = after_taking(case, take, value, connections)
@@ -157,7 +157,7 @@ def after_taking(case: Case, take: Take, value: Json, connections: frozenset[str
     """
     before = case.view.plan
     faults: tuple[str, ...] = ()
-    for one in _whole(case) if take == "theirs" else [{case.unit: value}]:
+    for one in whole_of_theirs(case) if take == "theirs" else [{case.unit: value}]:
         try:
             after = with_units(before, one, origin_of(case.view, case.there.found, case.unit))
             now = units(after)
@@ -171,7 +171,7 @@ def after_taking(case: Case, take: Take, value: Json, connections: frozenset[str
     raise BreaksRuleError(case.item.id, faults[0], has_parts=take == "theirs" and isinstance(case.item.theirs, dict))
 
 
-def taken(case: Case, choice: Choice) -> tuple[Take, Json]:
+def meant(case: Case, choice: Choice) -> tuple[Take, Json]:
     """Return what a choice comes to: a value that one side has is that side's, a completed one is a value of its own.
 
     Raises `Refused` where parts are given for a value that has none.
@@ -188,47 +188,6 @@ def taken(case: Case, choice: Choice) -> tuple[Take, Json]:
     if same_value(value, theirs):
         return "theirs", None
     return ("ours", None) if same_value(value, case.real) else ("value", value)
-
-
-def _whole(case: Case) -> list[Values]:
-    """Return what taking theirs changes here: their value with what they could not see or never held of ours kept.
-
-    A step that stands there only brings its parts along. Where the kept parts would contradict the new value, theirs
-    alone is tried.
-    """
-    theirs = case.item.theirs
-    bare: Values = {case.unit: theirs}
-    if case.unit.family == "steps" and theirs is not None and case.real is None:
-        bare |= {
-            unit: value
-            for unit, value in case.there.theirs.assembled.values.items()
-            if unit.owner == case.unit.owner
-            and unit.name.startswith(f"step:{case.unit.member}.")
-            and unit.member == case.unit.member
-        }
-    kept = with_unseen(case.real, case.mine, case.pair, theirs)
-    return [bare] if same_value(kept, theirs) else [{**bare, case.unit: kept}, bare]
-
-
-def with_unseen(real: Json, shown: Json, pair: Pair | None, theirs: Json) -> Json:
-    """Return the EHR's value of a composite with those parts of ours that it could not see, or never held (R9).
-
-    `real` is our whole value, `shown` what that EHR may see of it; a part that it left as it was shown stays ours.
-    """
-    if not all(isinstance(one, dict) and "foreign" not in one for one in (real, shown, theirs)):
-        return theirs
-    value = dict(theirs)
-    in_other_words = [part for part in {**real, **shown} if not same_value(real.get(part), shown.get(part))]
-    if all(same_value(theirs.get(part), shown.get(part)) for part in in_other_words):
-        value |= {part: real.get(part) for part in in_other_words}
-    value |= {part: one for part, one in real.items() if part not in theirs and _never_held(pair, part)}
-    return {part: one for part, one in value.items() if one is not None}
-
-
-def _never_held(pair: Pair | None, part: str) -> bool:
-    if pair is None or not isinstance(pair.ours, dict) or not isinstance(pair.theirs, dict):
-        return False
-    return part in pair.ours and part not in pair.theirs
 
 
 def _allowed(before: Plan, after: Plan, part: Part, table: Table) -> None:
@@ -265,7 +224,7 @@ def _pairs(case: Case, take: Take, now: Ours) -> dict[Unit, Pair]:
     """
     there = case.there.theirs.assembled.values
     if take == "theirs":
-        [taken, *_] = _whole(case)
+        [taken, *_] = whole_of_theirs(case)
         return {unit: Pair(now.elsewhere.get(unit, now.visible.get(unit)), there.get(unit), now.rev) for unit in taken}
     mine = case.pair.ours if case.pair else None
     if take == "ours" and case.real is None:

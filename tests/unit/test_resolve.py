@@ -11,8 +11,8 @@ import pytest
 from fhirgoals.domain.records import Acceptance
 from fhirgoals.domain.units import Pair, Unit
 from fhirgoals.store import Store, open_store
-from fhirgoals.sync.case import DECIDED, INSTEAD, equal_cases, settler
-from fhirgoals.sync.resolve import DECIDED_REV, BreaksRuleError, Choice, resolve_all, with_unseen
+from fhirgoals.sync.case import DECIDED, INSTEAD, equal_cases, settler, with_unseen
+from fhirgoals.sync.resolve import DECIDED_REV, BreaksRuleError, Choice, resolve_all
 from tests.plans import replace
 from tests.unit.inbox_desk import AT, EHR, GOAL, OTHER, PLAN, STATUS, TEXT, Desk, plan_of
 
