@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from uuid import uuid4
 
 from fhirgoals.domain.disclosure import disclose
@@ -87,7 +87,7 @@ async def mapped(
     found = _ours_among(onto, plan, installation)
     view = _over(view, found, on)
     effects = _Stored(uuid4)
-    await reconcile(view, Reading(found), effects, on)
+    await reconcile(view, Reading(found), effects, datetime.combine(on, time(), UTC))
     bodies = {key: one.tree for key, one in found.items()} | effects.bodies
     order: list[Key] = [*(("Goal", goal) for goal in shown.goals), ("CarePlan", plan.id)]
     kept = dict(shown.kept) | {key[1]: "would_not_be_valid" for key in effects.faults if key[0] == "Goal"}

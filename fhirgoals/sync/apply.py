@@ -10,10 +10,9 @@ An intent that is still there afterwards means "sent or not: unknown"; `recover`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
-from uuid import UUID
 
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
@@ -25,17 +24,18 @@ from fhirgoals.fhir.answers import (
     Stale,
     Stored,
 )
-from fhirgoals.fhir.client import EhrClient, MaySend
+from fhirgoals.fhir.client import MaySend
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
-from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.call import Call, Sent
+from fhirgoals.sync.context import LEASE_S, Context
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, passes
 from fhirgoals.sync.merge import Verdict
+from fhirgoals.sync.newborn import Adoption, adopted
 from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values, why_not
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.rows import body_of, intent_of, item_of, link_of, note_losing_value
@@ -52,27 +52,7 @@ from fhirgoals.sync.view import (
     without_link,
 )
 
-LEASE_S = 30.0
-"""How long a connection's lease is taken for; it is renewed with every plan and every call. After a process died its
-connection is free again when that time has passed."""
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Context:
-    """Who runs, on which connection, with which clock: what every write of a run needs."""
-
-    connection: str
-    store: AsyncStore
-    client: EhrClient
-    fence: int
-    clock: Callable[[], datetime]
-    new_id: Callable[[], UUID]
-
-    def today(self) -> date:
-        """Return the day by the run's clock."""
-        return self.clock().date()
 
 
 class Writes:
@@ -94,24 +74,40 @@ class Writes:
             await self._write(lambda tx: tx.bases.settle(view.connection, view.plan.id, pairs))
         return with_bases(view, pairs)
 
+    async def adopt(self, view: View, adoption: Adoption) -> View:
+        """Save goals that were born there as one revision of ours, linked and agreed, if our record is the one read.
+
+        Raises `Outdated` where it moved meanwhile.
+        """
+        at = self.context.clock()
+
+        def work(tx: Tx) -> int:
+            rev = _saved(tx, view, adoption.plan, at)
+            for link in adoption.links:
+                tx.links.put(link)
+            tx.bases.settle(view.connection, view.plan.id, _at_revision(adoption.pairs, rev))
+            tx.audit.write(
+                at=at,
+                actor=view.connection,
+                action="adopt",
+                connection=view.connection,
+                plan_id=view.plan.id,
+                detail={"goals": len(adoption.links), "rev": rev},
+            )
+            return rev
+
+        rev = await self._write(work)
+        return adopted(view, adoption, rev)
+
     async def take(self, view: View, plan: Plan, pairs: Mapping[Unit, Pair], verdicts: list[Verdict]) -> View:
         """Save the EHR's edits as one revision of ours and settle their units, if our record is still the one read.
 
         Raises `Outdated` where it moved meanwhile.
         """
         at = self.context.clock()
-        changed = touched(view.plan, plan)
 
         def work(tx: Tx) -> int:
-            rev = tx.plans.save(
-                plan,
-                expect=view.rev,
-                by=view.connection,
-                reason="external_edit",
-                at=at,
-                touched=changed,
-                origin=view.connection,
-            )
+            rev = _saved(tx, view, plan, at)
             tx.bases.settle(view.connection, view.plan.id, _at_revision(pairs, rev))
             for verdict in verdicts:
                 if verdict.why.startswith("policy_theirs"):
@@ -127,7 +123,7 @@ class Writes:
             return rev
 
         rev = await self._write(work)
-        return with_bases(with_plan(view, plan, rev, changed), _at_revision(pairs, rev))
+        return with_bases(with_plan(view, plan, rev, touched(view.plan, plan)), _at_revision(pairs, rev))
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Send one call and settle what it carried; returns the view and reading after it."""
@@ -389,3 +385,16 @@ class Writes:
 
 def _at_revision(pairs: Mapping[Unit, Pair], rev: int) -> dict[Unit, Pair]:
     return {unit: Pair(pair.ours, pair.theirs, rev) for unit, pair in pairs.items()}
+
+
+def _saved(tx: Tx, view: View, plan: Plan, at: datetime) -> int:
+    """Save our record with what came from the EHR, if it is still the one read; return its revision."""
+    return tx.plans.save(
+        plan,
+        expect=view.rev,
+        by=view.connection,
+        reason="external_edit",
+        at=at,
+        touched=touched(view.plan, plan),
+        origin=view.connection,
+    )

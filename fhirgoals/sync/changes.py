@@ -27,20 +27,20 @@ class Reading:
     """What one plan's patient has at the EHR.
 
     `found` are the linked resources, `missing` the linked ones that could not be read and why. `strays` carry our
-    identifier without a link (a create whose reply was lost, or another installation's work); `born_there` counts the
-    others, which are outside this connection's scope.
+    identifier without a link (a create whose reply was lost, or another installation's work); `born` are the others,
+    which somebody else wrote there.
     """
 
     found: Mapping[Key, Found] = field(default_factory=dict)
     missing: Mapping[Key, Place] = field(default_factory=dict)
     strays: tuple[Resource, ...] = ()
-    born_there: int = 0
+    born: tuple[Resource, ...] = ()
     quarantined: int = 0
 
     @property
     def read(self) -> int:
         """How many resources were read."""
-        return len(self.found) + len(self.strays) + self.born_there
+        return len(self.found) + len(self.strays) + len(self.born)
 
 
 async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
@@ -49,7 +49,8 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
     refs = refs_of(view)
     found: dict[Key, Found] = {}
     strays: list[Resource] = []
-    born_there = quarantined = 0
+    born: list[Resource] = []
+    quarantined = 0
     for kind in KINDS:
         result = await client.search(kind, [("patient", patient)])
         for tree in result.entries:
@@ -63,8 +64,8 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 found[key] = found_of(resource_id, tree)
             elif any(one.system == view.installation.identifier_system for one in stamp.identifiers(tree)):
                 strays.append(tree)
-            else:
-                born_there += 1
+            elif kind == "Goal":
+                born.append(tree)
     missing: dict[Key, Place] = {}
     for key, link in view.links.items():
         if key in found or link.resource_id is None:
@@ -80,7 +81,7 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 missing[key] = Place.UNREADABLE
             case _:
                 raise not_answered(view.connection, key[0], answer)
-    return Reading(found, missing, tuple(strays), born_there, quarantined)
+    return Reading(found, missing, tuple(strays), tuple(born), quarantined)
 
 
 def found_of(resource_id: str, tree: Resource) -> Found:

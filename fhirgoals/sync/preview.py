@@ -19,6 +19,7 @@ from fhirgoals.sync.call import Call, Sent
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, stops
 from fhirgoals.sync.merge import Verdict
+from fhirgoals.sync.newborn import Adoption, adopted
 from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan, without_link
@@ -51,6 +52,10 @@ class Planned:
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
         """Note agreed pairs in the view."""
         return with_bases(view, pairs)
+
+    async def adopt(self, view: View, adoption: Adoption) -> View:
+        """Note goals that were born there."""
+        return adopted(view, adoption, view.rev + 1)
 
     async def take(self, view: View, plan: Plan, pairs: Mapping[Unit, Pair], _verdicts: list[Verdict]) -> View:
         """Note the EHR's edits in the view."""

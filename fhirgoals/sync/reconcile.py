@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Protocol
 
 from fhirgoals.domain.invariants import check
@@ -22,6 +22,7 @@ from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
+from fhirgoals.sync.newborn import Adoption, adopt
 from fhirgoals.sync.outcome import Landed, NotLanded
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import origin_of
@@ -40,6 +41,7 @@ class Outcome:
     created: int = 0
     pushed: int = 0
     pulled: int = 0
+    adopted: int = 0
     conflicts: int = 0
     proposals: int = 0
     held: int = 0
@@ -68,6 +70,10 @@ class Effects(Protocol):
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
         """Move pairs that are agreed."""
+        ...
+
+    async def adopt(self, view: View, adoption: Adoption) -> View:
+        """Take goals that were born there."""
         ...
 
     async def take(self, view: View, plan: Plan, pairs: Mapping[Unit, Pair], verdicts: list[Verdict]) -> View:
@@ -99,17 +105,27 @@ async def reconcile(
     view: View,
     reading: Reading,
     effects: Effects,
-    today: date,
+    at: datetime,
     open_still: tuple[Waiting, ...] = (),
     doubtful: frozenset[Key] = frozenset(),
 ) -> Outcome:
     """Bring one plan and one connection together as far as policy allows; return what was done.
 
-    `view` and `reading` are both sides as just read; `open_still` are calls that a person has to look into: their
-    resources are left alone. `doubtful` are those that may land yet: other writes to them go on. Writes only where the
-    connection is armed: otherwise what would be written is left for the preview.
+    `view` and `reading` are both sides as just read, `at` is now. `open_still` are calls that a person has to look
+    into: their resources are left alone. `doubtful` are those that may land yet: other writes to them go on. Writes
+    only where the connection is armed: otherwise what would be written is left for the preview.
     """
-    run = _Run(view, there_of(view, reading.found, reading.missing), effects, today, doubtful)
+    adoption = adopt(view, reading, at)
+    if adoption is not None and adoption.links:
+        view = await effects.adopt(view, adoption)
+        reading = replace(reading, found={**reading.found, **adoption.found})
+    run = _Run(view, there_of(view, reading.found, reading.missing), effects, at.date(), doubtful)
+    if adoption is not None:
+        run.outcome.adopted = len(adoption.links)
+        run.outcome.operations += [
+            {"operation": "adopt", "resource": "Goal", "id": one.local_id, "units": []} for one in adoption.links
+        ]
+        run.left = adoption.left
     run.outcome.failed = {(one.unit, one.owner): one.why for one in open_still}  # type: ignore[misc]
     run.outcome.read = reading.read
     run.outcome.quarantined = reading.quarantined
@@ -136,6 +152,7 @@ class _Run:
         self.took_back: set[Key] = set()
         self.stop: Stop | None = None
         self.looked = False
+        self.left: Mapping[str, str] = {}
 
     def decide(self) -> Decision:
         """Judge everything on what is known now; what could not be taken is held."""
@@ -288,6 +305,7 @@ class _Run:
             *self.decision.waiting,
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *_strays(reading, self.view),
+            *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
         ]
         if self.stop is not None:
             waiting.append(Waiting("guard", self.view.plan.id, "", self.stop.why))

@@ -16,9 +16,9 @@ from fhirgoals.fhir.answers import Gone, NotFound, Stored
 from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
-from fhirgoals.sync.apply import Context
 from fhirgoals.sync.call import Sent
 from fhirgoals.sync.changes import found_of, not_answered
+from fhirgoals.sync.context import Context
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.view import Key, View, knowledge_of, last_seen, refs_of

@@ -20,11 +20,13 @@ from fhirgoals.store.intents import Intent
 from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.apply import LEASE_S, Context, Writes
+from fhirgoals.sync.apply import Writes
 from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged
+from fhirgoals.sync.context import LEASE_S, Context
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
+from fhirgoals.sync.newborn import in_scope
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import IN_DOUBT, recover
@@ -45,6 +47,7 @@ class Counts:
     created: int = 0
     pushed: int = 0
     pulled: int = 0
+    adopted: int = 0
     conflicts: int = 0
     proposals: int = 0
     held: int = 0
@@ -60,7 +63,7 @@ class Counts:
 
     def add(self, outcome: Outcome) -> None:
         """Add what one look at one plan did."""
-        for name in ("created", "pushed", "pulled"):
+        for name in ("created", "pushed", "pulled", "adopted"):
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
         self.operations.extend(outcome.operations)
         self.retracted.extend(outcome.retracted)
@@ -132,7 +135,7 @@ class Runner:
             view, left = await recover(context, planned.armed(view), planned)
             reading = await read_plan(self.client, view, patient)
             view, _ = await self._second_look(view, reading)
-            outcome = await reconcile(view, reading, planned, context.today(), *_unsettled(left))
+            outcome = await reconcile(view, reading, planned, self.clock(), *_unsettled(left))
             counts.add(outcome)
             counts.add_state(outcome)
         counts.requests, counts.writes = self.client.requests, 0
@@ -210,7 +213,13 @@ class Runner:
             reading = await read_plan(self.client, view, patient)
             view, remembered = await self._second_look(view, reading)
             as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
-            if mark is None and outcome is None and as_last_time and unchanged(view, reading) and not left:
+            if (
+                mark is None
+                and outcome is None
+                and as_last_time
+                and unchanged(view, reading)
+                and not (left or in_scope(view, reading))
+            ):
                 counts.read += reading.read
                 await self._count_open(plan_id, counts)
                 return
@@ -218,7 +227,7 @@ class Runner:
             writes = Writes(context, same_patient=await self._same_patient(view, patient))
             await self._remember(plan_id, view, remembered)
             try:
-                outcome = await reconcile(view, reading, writes, self.clock().date(), *_unsettled(left))
+                outcome = await reconcile(view, reading, writes, self.clock(), *_unsettled(left))
             except Outdated:
                 outcome = Outcome(again=True)  # our record moved under the pull: look again
             counts.add(outcome)
