@@ -1,104 +1,119 @@
-"""The network of the simulator: the sandbox's ASGI app spoken to without a socket, with calls that get lost or late.
+"""The network between us and one EHR: calls that never arrive, arrive late, or arrive and lose their reply.
 
-A request may never arrive, arrive and lose its reply, or arrive late, after the caller gave up. All by a seeded
-generator, so that a run can be repeated.
+Every write is shown to the watchers as it leaves (`leaks`) and as it arrives (`echoes`), with the bytes of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
-from urllib.parse import urlsplit
 
 from fhirgoals.fhir.wire import Failure, Reply, Request
+from fhirgoals.sandbox.ehr import ReplyLostError, Sandbox
+from tests.simulate.machine import Life, Machine, give_way
 
 
-async def ask(app: Any, request: Request) -> Reply:
-    """Return the app's reply to one request."""
-    parts = urlsplit(request.url)
-    body = request.body or b""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": request.method,
-        "scheme": parts.scheme,
-        "path": parts.path,
-        "raw_path": parts.path.encode(),
-        "query_string": parts.query.encode(),
-        "root_path": "",
-        "headers": [
-            (b"host", parts.netloc.encode()),
-            (b"content-length", str(len(body)).encode()),
-            *((name.lower().encode(), value.encode()) for name, value in request.headers.items()),
-        ],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-        "extensions": {},
-    }
-    sent = False
-    status = 0
-    headers: dict[str, str] = {}
-    chunks: list[bytes] = []
+@dataclass(frozen=True)
+class Rates:
+    """How often what becomes of a write, and how often the process dies at an await."""
 
-    async def receive() -> MutableMapping[str, Any]:
-        nonlocal sent
-        if sent:
-            return {"type": "http.disconnect"}
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
+    never: float = 0.08
+    lost: float = 0.12
+    late: float = 0.15
+    late_ticks: int = 39
+    kill: float = 0.03
 
-    async def send(message: MutableMapping[str, Any]) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-            headers.update({name.decode().lower(): value.decode() for name, value in message["headers"]})
-        else:
-            chunks.append(message.get("body", b""))
 
-    await app(scope, receive, send)
-    return Reply(status, headers, b"".join(chunks))
+RATES = Rates()
+"""Those of the earlier simulation (reference: simulation). Fixed: the seeds of the log stand for these."""
+
+CALM = Rates(0.0, 0.0, 0.0, 0, 0.0)
+"""Nothing is lost or late, and nobody dies."""
 
 
 @dataclass
 class Network:
-    """One EHR's network. `late` holds writes that are still under way, each with the tick at which it arrives."""
+    """One EHR's network. `writes` counts calls that left us; `under_way` those that are late."""
 
-    app: Any
-    random: Random
-    never: float = 0.0
-    lost: float = 0.0
-    delayed: float = 0.0
-    late: list[tuple[int, Request]] = field(default_factory=list)
-    tick: int = 0
+    name: str
+    box: Sandbox
+    machine: Machine
+    dice: Random
+    rates: Rates = RATES
+    leaves: Callable[[str, Request], None] = lambda _name, _request: None
+    arrives: Callable[[str, Request, Reply | None], None] = lambda _name, _request, _reply: None
+    tell: Callable[[str], None] = lambda _line: None
     writes: int = 0
+    under_way: int = 0
+    doubted: set[bytes] = field(default_factory=set)
+    """Bodies that were sent and whose reply no process of ours got."""
 
-    async def send(self, request: Request) -> Reply | Failure:
-        """Send one request; a write may get lost on either way."""
+    async def send(self, request: Request, life: Life) -> Reply | Failure:
+        """Send one request for a process: it leaves at once, takes a tick, and the process may die meanwhile."""
         if request.method == "GET":
-            return await ask(self.app, request)
+            await give_way()
+            life.step()
+            self.machine.spend(1)
+            reply: Reply | Failure = self._ask(request)
+            life.step()
+            return reply
+        self.leaves(self.name, request)
         self.writes += 1
-        chance = self.random.random()
-        if chance < self.never:
+        outcome = self._write(request)
+        self.doubted.add(request.body or b"")
+        await give_way()
+        self.machine.spend(1)
+        life.step()
+        if isinstance(outcome, Reply):
+            self.doubted.discard(request.body or b"")
+        return outcome
+
+    def _write(self, request: Request) -> Reply | Failure:
+        rates, chance = self.rates, self.dice.random()
+        what = f"{self.name}: {request.method} {request.url.partition('/fhir/')[2]}"
+        if chance < rates.never:
+            self.tell(f"{what} never arrives")
             return Failure("timeout", sent=True)
-        if chance < self.never + self.delayed:
-            self.late.append((self.tick + self.random.randint(1, 39), request))
+        if chance < rates.never + rates.late:
+            self.under_way += 1
+            arrival = self.machine.tick + self.dice.randint(1, rates.late_ticks)
+            self.tell(f"{what} will arrive at {arrival}")
+            self.machine.at(arrival, lambda: self._arrive_late(request))
             return Failure("timeout", sent=True)
-        reply = await ask(self.app, request)
-        if chance < self.never + self.delayed + self.lost:
+        reply = self._ask(request)
+        said = reply.status if isinstance(reply, Reply) else reply.kind
+        if chance < rates.never + rates.late + rates.lost:
+            self.tell(f"{what} -> {said}, reply lost")
             return Failure("reset", sent=True)
+        self.tell(f"{what} -> {said}")
         return reply
 
-    async def pass_time(self, ticks: int = 1) -> None:
-        """Let time pass; what was under way arrives."""
-        self.tick += ticks
-        due = [request for at, request in self.late if at <= self.tick]
-        self.late = [(at, request) for at, request in self.late if at > self.tick]
-        for request in due:
-            await ask(self.app, request)
+    def _arrive_late(self, request: Request) -> None:
+        self.under_way -= 1
+        reply = self._ask(request)
+        said = reply.status if isinstance(reply, Reply) else reply.kind
+        self.tell(f"{self.name}: late {request.method} {request.url.partition('/fhir/')[2]} -> {said}")
 
-    def calm(self) -> None:
-        """From here on nothing is lost or late."""
-        self.never = self.lost = self.delayed = 0.0
+    def _ask(self, request: Request) -> Reply | Failure:
+        if request.method != "GET":
+            self.arrives(self.name, request, None)
+        try:
+            reply = self.box.answer(request)
+        except ReplyLostError:
+            return Failure("reset", sent=True)
+        if request.method != "GET":
+            self.arrives(self.name, request, reply)
+        return reply
+
+
+@dataclass
+class Line:
+    """The network as one process sees it."""
+
+    network: Network
+    life: Life = field(default_factory=lambda: Life(None, 0.0))  # type: ignore[arg-type]
+
+    async def send(self, request: Request) -> Reply | Failure:
+        """Send one request."""
+        return await self.network.send(request, self.life)

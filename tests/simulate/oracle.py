@@ -1,187 +1,495 @@
-"""Judges a world at rest from its own log of edits: what is lost, doubled, silently different, or echoed.
+"""Judges a world at rest by the simulator's own log: what is lost, doubled, silently different, echoed, leaked, asked
+without need, or left over.
 
-Reads our store by SQL and the EHRs by their raw storage; imports nothing from `sync`, `mappers` or `domain`.
+Reads our store by SQL and the EHRs by their raw storage; imports nothing of `sync`, `mappers` or `domain`.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-PLAN = "plan-1"
-"""The one plan of `world`."""
+from tests.simulate import sides
+from tests.simulate.log import NOTHING, PLAN, Edit, Key, first_word
+
+METERS = ("lost", "doubled", "silent", "echo", "leak", "needless", "growth")
+
+WORDS = ("text", "status", "note", "step")
+"""What is known by a word that is used once; of the rest an equal value may have been written by somebody else."""
+
+WHOLE = ("gone", "void", "unreadable", "retract", "withheld")
+"""Kinds of items that stand for a whole resource."""
+
+TAKEN_AT_ONCE = ("text", "status", "target_date", "priority")
+"""Units that are no members of a set: where the policy is `auto`, a one-sided edit of one is no question."""
 
 
 @dataclass
 class Verdict:
-    """The faults of one run, each a line that a person can read."""
+    """The faults of one run by meter, each a line that a person can read; `seen` are doubles that were reported."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
+    echo: list[str] = field(default_factory=list)
+    leak: list[str] = field(default_factory=list)
+    needless: list[str] = field(default_factory=list)
     growth: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    causes: Counter[str] = field(default_factory=Counter)
+    """Why each open item waits, counted."""
 
     @property
     def faults(self) -> list[str]:
-        return [*self.lost, *self.doubled, *self.silent, *self.growth]
+        """All of them."""
+        return [line for meter in METERS for line in getattr(self, meter)]
 
 
-def rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
-    """Return the rows of one SQL query over our store."""
-    return [tuple(row) for row in connection.exec_driver_sql(sql)]
+@dataclass(frozen=True)
+class Item:
+    """One item of the inbox, or a row of the ledger (`kind` ledger)."""
+
+    kind: str
+    connection: str
+    owner: str
+    unit: str
+    why: str = ""
+    ours: Any = None
+    theirs: Any = None
+    open: bool = True
+    by_person: bool = False
+    text: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it stands for a whole resource."""
+        return self.kind in WHOLE or self.unit in ("Goal", "CarePlan", "")
 
 
-def judge(world: Any, inbox: list[dict[str, Any]], plan: dict[str, Any], open_intents: int) -> Verdict:
-    """Return the faults at rest.
+def observe(world: Any, name: str, *, settled: bool) -> None:
+    """Remember on what an EHR and our record agree just now; after a run that left nothing open, knowingly so."""
+    here, there = world.here(), world.there(name)
+    log = world.log
+    for place, edit in enumerate(log.edits):
+        if place not in log.settled and here.get(edit.key) == edit.value == there.get(edit.key):
+            log.settled.add(place)
+    if settled:
+        for key, value in here.items():
+            if there.get(key) == value:
+                log.agreed[name, key] = len(log.edits)
 
-    `inbox` are all items, open and closed, as trees; `plan` is our record as a JSON tree.
-    """
-    verdict = Verdict()
-    here = values_here(plan)
-    there = {name: values_there(world, name) for name in world.names}
-    items = json.dumps([one for one in inbox if one["open"] or one["kind"] == "history"], default=str)
-    overwritten = Counter((edit.goal, edit.field, edit.over) for edit in world.edits)
-    for edit in world.edits:
-        key = (edit.goal, f"note {edit.value}" if edit.field.startswith("note ") else edit.field)
-        current = {here.get(key), *(values.get(key) for values in there.values())}
-        if edit.value in current or f'"{edit.value}"' in items or overwritten[edit.goal, edit.field, edit.value]:
-            continue
-        if edit.field == "parent" and overwritten_parent(world, edit):
-            continue
-        verdict.lost.append(f"lost: {edit.side} wrote {edit.field} of {edit.goal} = {edit.value!r} (edit {edit.at})")
-    waiting = {(one["connection"], one["owner"], one["unit"]) for one in inbox if one["open"]}
-    for name, values in there.items():
-        for key in sorted(here.keys() | values.keys()):
-            absent = all(value is None for one, value in values.items() if one[0] == key[0])
-            if absent and any((name, key[0], unit) in waiting for unit in ("text", "status")):
-                continue  # the goal is not there at all, and the ledger says why
-            if here.get(key) != values.get(key) and not explained(name, key, waiting):
-                verdict.silent.append(f"silent: {key} is {here.get(key)!r} here and {values.get(key)!r} at {name}")
-    for name in world.names:
-        marks = Counter(
-            one["value"]
-            for kind in ("Goal", "CarePlan")
-            for resource in world.sandboxes[name].storage.resources(kind)
-            for one in resource.get("identifier", [])
+
+def judge(world: Any) -> Verdict:
+    """Return the faults of a world at rest."""
+    return _Judge(world).verdict()
+
+
+def items_of(raw: sqlite3.Connection) -> list[Item]:
+    """Return everything that waits or is kept of what was decided, and what the ledger says of present revisions."""
+    found = [
+        Item(
+            kind,
+            connection or "",
+            owner or "",
+            unit or "",
+            why,
+            _tree(ours),
+            _tree(theirs),
+            closed_at is None,
+            closed_by is not None,
+            f"{base} {ours} {theirs}",
         )
-        verdict.doubled.extend(f"doubled: {mark} at {name}" for mark, count in marks.items() if count > 1)
-        verdict.doubled.extend(doubles(name, members_there(world, name)))
-    verdict.doubled.extend(doubles("here", members_here(plan)))
-    if open_intents:
-        verdict.growth.append(f"growth: {open_intents} intents left at rest")
-    return verdict
+        for kind, connection, owner, unit, why, base, ours, theirs, closed_at, closed_by in raw.execute(
+            "select kind, connection, owner, unit, why, base, ours, theirs, closed_at, closed_by from inbox order by id"
+        )
+    ]
+    query = """select l.connection, l.owner, l.unit from ledger l join unit_revisions u
+               on u.plan_id = l.plan_id and u.owner = l.owner and u.unit = l.unit where l.rev >= u.rev"""
+    return found + [Item("ledger", *row) for row in raw.execute(query)]
 
 
-def overwritten_parent(world: Any, edit: Any) -> bool:
-    """Tell whether a later edit of that child's parent followed on the same side."""
-    return any(
-        one.at > edit.at and (one.goal, one.field, one.side) == (edit.goal, edit.field, edit.side)
-        for one in world.edits
-    )
+def _tree(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
 
 
-def explained(name: str, key: tuple[str, str], waiting: set[tuple[str, str, str]]) -> bool:
-    """Tell whether an open item at this connection stands for a difference: one of this goal's own unit or member."""
-    goal, watched = key
-    return any(connection == name and covers(goal, watched, owner, item) for connection, owner, item in waiting)
+class _Judge:
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.log = world.log
+        self.cell = world.cell
+        self.raw: sqlite3.Connection = world.database.raw
+        self.plan = sides.document(self.raw)
+        self.steps = sides.by_words(self.plan, self.log)
+        self.here = sides.named_by_log(sides.here(self.plan), self.steps)
+        self.there = {name: world.there(name) for name in world.names}
+        self.items = items_of(self.raw)
+        self.waiting = [item for item in self.items if item.open]
+        self.kept = [item for item in self.items if item.open or item.kind == "history" or item.by_person]
+        self.kept_text = "\n".join(item.text for item in self.kept)
+        self.lost_there = self.cell.lost_there
+        self.found = Verdict()
+
+    def verdict(self) -> Verdict:
+        self.found.causes.update(f"{item.kind}: {item.why}" for item in self.waiting if item.kind != "ledger")
+        self._lost()
+        for name in self.world.names:
+            self._doubled(name)
+            self._silent(name)
+            self._broken_tree(name)
+            self._left_standing(name)
+        self._rings_here()
+        self._needless()
+        self._growth()
+        self.found.doubled += doubles("here", _members_here(self.plan))
+        self.found.leak += dict.fromkeys(self.log.leaks)
+        self.found.echo += dict.fromkeys(self.log.echoes)
+        return self.found
+
+    # -- lost --
+
+    def _lost(self) -> None:
+        for place, edit in enumerate(self.log.edits):
+            if not self._outside(edit) and not self._accounted(place, edit):
+                line = f"lost: #{edit.number} {edit.side} wrote {edit.key[1]} of {edit.key[0]} = {edit.value}"
+                self.found.lost.append(line)
+
+    def _outside(self, edit: Edit) -> bool:
+        """Tell whether an edit is of a goal that is void, deleted or asked about as a whole."""
+        goals = {edit.key[0]}
+        if edit.key[1] == "parent":
+            goals |= {edit.value, edit.over}
+        if edit.key[1].startswith("after "):
+            goals.add(edit.key[1].removeprefix("after "))
+        asked = {item.owner for item in self.waiting if item.kind in WHOLE}
+        return bool(goals & (self.log.void.keys() | asked)) or (PLAN in asked and edit.side != "here")
+
+    def _accounted(self, place: int, edit: Edit) -> bool:
+        if any(side.get(edit.key, NOTHING) == edit.value for side in (self.here, *self.there.values())):
+            return True
+        if edit.key[1] == "order" and edit.side == "here":
+            return True  # it follows from the tree: any later move changes it
+        by_word = edit.key[1].partition(" ")[0] in WORDS
+        for later in self.log.edits[place + 1 :]:
+            if later.key == edit.key and later.over == edit.value and (by_word or later.side == edit.side):
+                return True
+        if by_word:
+            return edit.value.rpartition("/")[2] in self.kept_text
+        if place in self.log.settled:
+            return True
+        decided = [item for item in self.kept if self._stands_for(item, edit.key)]
+        return any(edit.value in (said(item.unit, item.ours), said(item.unit, item.theirs)) for item in decided)
+
+    # -- doubled --
+
+    def _doubled(self, name: str) -> None:
+        storage = self.world.boxes[name].storage
+        standing = {kind: sides.bodies(storage, kind) for kind in ("Goal", "CarePlan")}
+        made = Counter(
+            self.log.resources[name, id_]
+            for kind in standing.values()
+            for id_ in kind
+            if (name, id_) in self.log.resources
+        )
+        for own, count in made.items():
+            if count > 1:
+                told = any(item.owner == own or item.kind == "identity" for item in self.waiting)
+                line = f"doubled: {own} stands {count} times at {name}"
+                (self.found.seen if told and not self.cell.detects_doubles else self.found.doubled).append(line)
+        if not any(count > 1 for count in made.values()):
+            self.found.doubled += doubles(name, _members_there(standing))
+
+    # -- silent --
+
+    def _silent(self, name: str) -> None:
+        there = self.there[name]
+        if name in self.log.refused or "all" in self.lost_there:
+            return
+        for goal in self.plan["goals"]:
+            own = goal["id"]
+            if own in self.log.withheld or own in self.log.void:
+                continue
+            if (own, "text") not in there and not self._explained(name, (own, "text"), None, resource=True):
+                self.found.silent.append(f"silent: {own} is not at {name}")
+        for key in sorted(self.here.keys() | there.keys()):
+            if self._not_comparable(key, there):
+                continue
+            mine, theirs = self.here.get(key, NOTHING), there.get(key, NOTHING)
+            if key[1] == "status" and "reason" in self.lost_there:
+                mine, theirs = mine.partition("/")[0], theirs.partition("/")[0]
+            if key[1] == "order":
+                mine, theirs = _common(mine, theirs, self._hidden())
+            if mine != theirs and not self._explained(name, key, theirs):
+                line = f"silent: {key[1]} of {key[0]} is {mine} here and {theirs} at {name}"
+                self.found.silent.append(line)
+
+    def _hidden(self) -> set[str]:
+        return self.log.withheld | self.log.void.keys()
+
+    def _not_comparable(self, key: Key, there: sides.Side) -> bool:
+        goal, what = key
+        head, _, member = what.partition(" ")
+        if goal != PLAN and (goal, "text") not in there:
+            return True  # said once for the whole goal
+        involved = {goal}
+        if head == "after":
+            involved.add(member)
+        if head == "parent":
+            involved |= {self.here.get(key, NOTHING), *there.get(key, NOTHING).split("+")}
+        if involved & self._hidden() or head in self.lost_there:
+            return True
+        return head == "after" and (member, "text") not in there
+
+    def _explained(self, name: str, key: Key, theirs: str | None, *, resource: bool = False) -> bool:
+        """Tell whether an open item, a row of the ledger or the policy stands for a difference of that very unit."""
+        for item in self.items:
+            if item.connection != name or not (item.open or item.kind == "history"):
+                continue
+            if self._stands_for_resource(item, key):
+                return True
+            if not self._stands_for(item, key):
+                continue
+            if resource or item.kind in ("ledger", "held", "tree"):
+                return item.kind == "ledger" or not resource or item.kind == "held"
+            value = said(item.unit, item.theirs)
+            if value == theirs or item.unit.startswith("steps:") or _same_order(item, value, theirs):
+                return True
+        return False
+
+    def _stands_for_resource(self, item: Item, key: Key) -> bool:
+        if not item.open or not item.whole:
+            return False
+        of_plan = key[0] == PLAN or key[1].startswith("step")
+        return item.owner == key[0] or (item.owner == PLAN and (of_plan or item.kind == "retract"))
+
+    def _stands_for(self, item: Item, key: Key) -> bool:
+        """Tell whether an item's unit is the one of a watched value."""
+        goal, what = key
+        head, _, member = what.partition(" ")
+        match head:
+            case "parent":
+                return (item.owner, item.unit) == (PLAN, f"parent_map:{goal}")
+            case "after":
+                return (item.owner, item.unit) == (PLAN, f"relations:{goal}|predecessor|{member}")
+            case "note":
+                return item.owner == goal and item.unit.startswith("note:") and member in item.text
+            case "step" | "step_status":
+                return item.unit.startswith(("steps:", "step:")) and self._is_step(item, goal, member)
+            case _:
+                return (item.owner, item.unit) == (goal, what)
+
+    def _is_step(self, item: Item, goal: str, step: str) -> bool:
+        words = [word for word, name in self.log.steps.items() if name == step]
+        kind, _, member = item.unit.partition(":")
+        named = member if kind == "steps" else member.rpartition(".")[0]
+        if named == self.steps.get(step, step) or any(word in item.text for word in words):
+            return True
+        # A step that only an EHR has: the item names it by an id of ours that nobody else knows yet.
+        unknown = step not in self.steps and named not in self.steps.values()
+        return unknown and kind == "steps" and isinstance(item.theirs, dict) and item.theirs.get("goal") == goal
+
+    # -- trees --
+
+    def _broken_tree(self, name: str) -> None:
+        if name in self.log.refused:
+            return
+        there = self.there[name]
+        edges = {
+            goal: set(value.split("+"))
+            for (goal, what), value in there.items()
+            if what == "parent" and value != NOTHING
+        }
+        broken = {child: "two parents" for child, parents in edges.items() if len(parents) > 1}
+        ring = in_a_ring(edges)
+        for child, why in broken.items():
+            if not self._explained(name, (child, "parent"), there[child, "parent"]):
+                self.found.silent.append(f"silent: {child} has {why} at {name}")
+        if ring and not any(self._explained(name, (child, "parent"), there[child, "parent"]) for child in ring):
+            self.found.silent.append(f"silent: a ring at {name}: {'+'.join(sorted(ring))}")
+
+    def _rings_here(self) -> None:
+        edges = {goal["id"]: {goal["parent"]} for goal in self.plan["goals"] if goal.get("parent")}
+        ring = in_a_ring(edges)
+        if ring:
+            self.found.silent.append(f"silent: a ring in our own tree: {'+'.join(sorted(ring))}")
+
+    # -- leak at rest --
+
+    def _left_standing(self, name: str) -> None:
+        """What may no longer be there and still is, though nobody is told: words, or references to the goal."""
+        hidden = {goal for goal in self.log.withheld if goal not in self.log.void}
+        if not hidden or name in self.log.refused or "all" in self.lost_there:
+            return
+        local = {id_: own for (where, id_), own in self.log.resources.items() if where == name}
+        asked = {item.owner for item in self.waiting if item.connection == name and item.whole}
+        units = " ".join(f"{item.unit} {item.text}" for item in self.waiting if item.connection == name)
+        storage = self.world.boxes[name].storage
+        for id_, body in sides.bodies(storage, "CarePlan").items():
+            text = json.dumps(body, default=str)
+            for goal in sorted(hidden):
+                refers = any(f"Goal/{resource}" in text for resource, own in local.items() if own == goal)
+                if id_ in local and refers and PLAN not in asked and goal not in units:
+                    self.found.leak.append(f"leak: the CarePlan at {name} still refers to {goal}")
+                words = [word for word in self.log.words.get(goal, ()) if word in str(body.get("text", {}).get("div"))]
+                if words and PLAN not in asked:
+                    self.found.leak.append(f"leak: the narrative at {name} still says {words[0]} of {goal}")
+        for id_, body in sides.bodies(storage, "Goal").items():
+            own = local.get(id_)
+            if own is None or own in self.log.void:
+                continue
+            for _, target in sides.relations(body):
+                other = local.get(target)
+                named = {own, other} & hidden
+                if named and other is not None and not (named & asked) and not any(one in units for one in named):
+                    self.found.leak.append(f"leak: {own} and {other} still refer to each other at {name}")
+            if own in hidden and self.world.retract != "leave" and own not in asked:
+                text = json.dumps(body, default=str)
+                words = [word for word in sorted(self.log.words.get(own, ())) if word in text]
+                if words:
+                    self.found.leak.append(f"leak: {own} at {name} still says {words[0]}")
+
+    # -- needless questions --
+
+    def _needless(self) -> None:
+        decided = {
+            (item.connection, item.owner, item.unit, item.kind, item.text) for item in self.items if item.by_person
+        }
+        for item in self.waiting:
+            if item.kind not in ("conflict", "proposal"):
+                continue
+            where = f"{item.kind} ({item.why}) about {item.unit} of {item.owner} at {item.connection}"
+            if (item.connection, item.owner, item.unit, item.kind, item.text) in decided:
+                self.found.needless.append(f"needless: {where} was answered already")
+                continue
+            key = self._key_of(item)
+            if key is None or key[0] in self.log.void or key[0] in self.log.ever_withheld:
+                continue
+            if item.connection in self.log.ever_refused:
+                continue
+            since = self.log.agreed.get((item.connection, key), 0)
+            recent = [edit for edit in self.log.edits[since:] if edit.key == key]
+            theirs = any(edit.side == item.connection for edit in recent)
+            ours = any(edit.side != item.connection for edit in recent)
+            if item.kind == "conflict" and said(item.unit, item.ours) == said(item.unit, item.theirs):
+                self.found.needless.append(f"needless: {where}: both say {said(item.unit, item.ours)}")
+            elif item.kind == "conflict" and not (ours and theirs):
+                one = "nobody" if not ours and not theirs else "only the EHR" if theirs else "only we"
+                self.found.needless.append(f"needless: {where}: {one} wrote it since it was agreed")
+            elif item.kind == "proposal" and not ours and item.unit in TAKEN_AT_ONCE:
+                elsewhere = any(e.key == key and e.side not in ("here", item.connection) for e in self.log.edits)
+                if self.cell.accept(item.unit) == "auto" and not elsewhere and item.why != "server_holds_less":
+                    self.found.needless.append(f"needless: {where}: the policy takes it")
+
+    def _key_of(self, item: Item) -> Key | None:
+        head, _, member = item.unit.partition(":")
+        match head:
+            case "parent_map":
+                return (member, "parent")
+            case "relations":
+                start, _, end = member.split("|")
+                return (start, f"after {end}")
+            case "text" | "status" | "target_date" | "priority":
+                return (item.owner, item.unit)
+            case _:
+                return None
+
+    # -- growth --
+
+    def _growth(self) -> None:
+        [(intents,)] = self.raw.execute("select count(*) from intents").fetchall()
+        if intents:
+            self.found.growth.append(f"growth: {intents} intents left at rest")
+        asked = Counter(
+            (item.connection, item.owner, item.unit) for item in self.waiting if item.kind in ("conflict", "proposal")
+        )
+        for (connection, owner, unit), count in asked.items():
+            if count > 1:
+                self.found.growth.append(f"growth: {count} questions about {unit} of {owner} at {connection}")
+        for item in self.waiting:
+            if item.kind not in ("conflict", "proposal") or item.connection in self.log.refused:
+                continue
+            key = self._key_of(item)
+            if key is None:
+                continue
+            now = self.there[item.connection].get(key, NOTHING)
+            if self._not_comparable(key, self.there[item.connection]):
+                continue
+            if said(item.unit, item.theirs) != now:
+                asks = f"{item.unit} of {item.owner} at {item.connection}"
+                self.found.growth.append(f"growth: the question about {asks} is out of date: {now} stands there")
 
 
-def covers(goal: str, watched: str, owner: str, item: str) -> bool:
-    """Tell whether an item's unit is the one of that goal's watched value; `world` names a goal's step after it."""
-    match watched.partition(" ")[0]:
-        case "parent":
-            return (owner, item) == (PLAN, f"parent_map:{goal}")
-        case "step":
-            return owner == PLAN and (item == f"steps:st-{goal}" or item.startswith(f"step:st-{goal}."))
-        case "note":
-            return owner == goal and item.startswith("note:")
+def said(unit: str, value: Any) -> str:
+    """Return a unit's value in an item as the log writes it."""
+    if value is None:
+        return NOTHING
+    match unit.partition(":")[0]:
+        case "text":
+            return first_word(value)
+        case "status" if isinstance(value, dict):
+            return f"{value.get('lifecycle')}/{first_word(value.get('status_reason'))}"
+        case "parent_map":
+            return "+".join(sorted(value)) or NOTHING
+        case "relations":
+            return "yes" if value else NOTHING
+        case "order":
+            return "+".join(value)
+        case "note" if isinstance(value, dict):
+            return first_word(value.get("text"))
+        case "step" if unit.endswith(".text"):
+            return first_word(value)
+        case "step" if unit.endswith(".status"):
+            return sides.OURS_TO_WIRE.get(str(value.get("status")), str(value.get("status")))
         case _:
-            return (owner, item) == (goal, watched)
+            return str(value)
 
 
-def doubles(where: str, members: list[tuple[str, ...]]) -> list[str]:
+def _same_order(item: Item, value: str, theirs: str | None) -> bool:
+    """Tell whether an order in an item is the one that stands there, as far as both name the same goals."""
+    return item.unit == "order" and theirs is not None and len(set(_common(value, theirs, set()))) == 1
+
+
+def _common(one: str, other: str, but: set[str]) -> tuple[str, str]:
+    """Return two orders without what only one of them names."""
+    first, second = one.split("+"), other.split("+")
+    both = (set(first) & set(second)) - but
+    return "+".join(each for each in first if each in both), "+".join(each for each in second if each in both)
+
+
+def in_a_ring(edges: dict[str, set[str]]) -> set[str]:
+    """Return the children that stand above themselves."""
+    found = set()
+    for child in edges:
+        seen: set[str] = set()
+        pending = list(edges[child])
+        while pending:
+            one = pending.pop()
+            if one not in seen:
+                seen.add(one)
+                pending.extend(edges.get(one, ()))
+        if child in seen:
+            found.add(child)
+    return found
+
+
+def doubles(where: str, members: Iterable[tuple[str, ...]]) -> list[str]:
     """Return a line for each note, target or step that stands more than once in one goal or plan on one side."""
-    return [f"doubled: {one} at {where}" for one, count in Counter(members).items() if count > 1]
+    return [f"doubled: {' '.join(one)} at {where}" for one, count in Counter(members).items() if count > 1]
 
 
-def members_here(plan: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the notes, targets and steps of our record in words: what, whose, and what it says."""
-    found: list[tuple[str, ...]] = []
+def _members_here(plan: dict[str, Any]) -> Iterable[tuple[str, ...]]:
     for goal in plan["goals"]:
-        found += [("note", goal["id"], entry["text"]) for entry in goal.get("progress", [])]
-        found += [("target", goal["id"], said(target)) for target in goal.get("targets", [])]
-        found += [("step", plan["id"], step["text"]) for step in goal.get("steps", [])]
-    return found
+        yield from (("note", goal["id"], first_word(entry["text"])) for entry in goal.get("progress", ()))
+        yield from (("step", first_word(step["text"])) for step in goal.get("steps", ()))
 
 
-def members_there(world: Any, name: str) -> list[tuple[str, ...]]:
-    """Return the notes, targets and steps at one EHR in words: what, in which resource, and what it says."""
-    storage = world.sandboxes[name].storage
-    found: list[tuple[str, ...]] = []
-    for goal in storage.resources("Goal"):
-        found += [("note", str(goal["id"]), note["text"]) for note in goal.get("note", [])]
-        found += [("target", str(goal["id"]), said(target)) for target in goal.get("target", [])]
-    for plan in storage.resources("CarePlan"):
-        found += [
-            ("step", str(plan["id"]), activity["detail"].get("description", ""))
-            for activity in plan.get("activity", [])
-            if "detail" in activity
-        ]
-    return found
-
-
-def said(target: dict[str, Any]) -> str:
-    """Return what a target asks for, without its id and day: a goal's own due date twice is the same target twice."""
-    kept = {key: value for key, value in target.items() if key not in ("id", "dueDate", "due_date")}
-    return json.dumps(kept, default=str, sort_keys=True)
-
-
-def values_here(plan: dict[str, Any]) -> dict[tuple[str, str], str | None]:
-    """Return the watched values of our record."""
-    found: dict[tuple[str, str], str | None] = {}
-    for goal in plan["goals"]:
-        found[goal["id"], "text"] = goal.get("text")
-        found[goal["id"], "status"] = goal.get("status_reason")
-        found[goal["id"], "target_date"] = goal.get("target_date")
-        found[goal["id"], "parent"] = goal.get("parent")
-        for step in goal.get("steps", [])[:1]:
-            found[goal["id"], "step"] = step.get("text")
-        for entry in goal.get("progress", []):
-            found[goal["id"], "note " + entry["text"]] = entry["text"]
-    return found
-
-
-def values_there(world: Any, name: str) -> dict[tuple[str, str], str | None]:
-    """Return the watched values at one EHR."""
-    ids = world.local_ids(name)
-    found: dict[tuple[str, str], str | None] = {}
-    goals = {
-        str(goal["id"]): goal for goal in world.sandboxes[name].storage.resources("Goal") if str(goal["id"]) in ids
-    }
-    parents: dict[str, str | None] = dict.fromkeys(ids.values())
-    for resource_id, goal in goals.items():
-        local = ids[resource_id]
-        found[local, "text"] = goal["description"]["text"]
-        found[local, "status"] = goal.get("statusReason")
-        due = [one.get("dueDate") for one in goal.get("target", []) if one.get("id") == "due"]
-        found[local, "target_date"] = due[0] if due else None
-        for note in goal.get("note", []):
-            found[local, "note " + note["text"]] = note["text"]
-        for extension in goal.get("extension", []):
-            if extension["url"].endswith("goal-relationship"):
-                target = [
-                    one["valueReference"]["reference"] for one in extension["extension"] if one["url"] == "target"
-                ]
-                child = ids.get(target[0].removeprefix("Goal/"))
-                if child:
-                    parents[child] = local
-    for child, parent in parents.items():
-        found[child, "parent"] = parent
-    for plan in world.sandboxes[name].storage.resources("CarePlan"):
-        for activity in plan.get("activity", []):
-            named = [one["reference"].removeprefix("Goal/") for one in activity["detail"].get("goal", [])]
-            if named and named[0] in ids:
-                found.setdefault((ids[named[0]], "step"), activity["detail"].get("description"))
-    return found
+def _members_there(standing: dict[str, dict[str, dict[str, Any]]]) -> Iterable[tuple[str, ...]]:
+    for id_, goal in standing["Goal"].items():
+        yield from (("note", id_, first_word(note.get("text"))) for note in goal.get("note", ()))
+        yield from (("due date", id_) for target in goal.get("target", ()) if "measure" not in target)
+    for plan in standing["CarePlan"].values():
+        words = [first_word(one.get("detail", {}).get("description")) for one in plan.get("activity", ())]
+        yield from (("step", word) for word in words if word != NOTHING)

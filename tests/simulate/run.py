@@ -1,163 +1,197 @@
-"""Plays one seeded run: edits on all sides, lost and late calls, a process that dies; then quiet rounds, a verdict."""
+"""Plays one seeded run: people edit on all sides while processes sync and die; then calm, rest, and the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Any
 
-import msgspec
-
 from fhirgoals.errors import FhirgoalsError
-from fhirgoals.sandbox.knobs import Knobs
-from fhirgoals.store.threads import AsyncStore
-from tests.simulate.network import Network
-from tests.simulate.oracle import Verdict, judge
-from tests.simulate.world import World
+from tests.simulate import ehr_people, people
+from tests.simulate.cells import MIXES, MODES, Cell
+from tests.simulate.log import Log
+from tests.simulate.machine import KilledError, Life, finish
+from tests.simulate.network import CALM, RATES, Rates
+from tests.simulate.oracle import Verdict, judge, observe
+from tests.simulate.world import World, begun
 
-NEVER, LOST, LATE, KILL = 0.08, 0.12, 0.15, 0.03
-"""Rates of the earlier simulation (reference: simulation): calls never sent, replies lost, late; death at an await."""
+EDIT_TICKS = 12
+"""How many ticks there are for each edit of a script, on average."""
 
-
-class KilledError(BaseException):
-    """The process is dead."""
-
-
-@dataclass
-class Life:
-    """A process that may die at each await."""
-
-    random: Random
-    rate: float
-    dead: bool = False
-
-    def step(self) -> None:
-        if self.dead or self.random.random() < self.rate:
-            self.dead = True
-            raise KilledError
+QUIET_ROUNDS = 6
+COUNTED_ROUNDS = 2
 
 
-class MortalStore(AsyncStore):
-    """The store behind a life."""
+@dataclass(frozen=True)
+class Planned:
+    """One act of a script: when, where, what, and the seed of what it chooses."""
 
-    def __init__(self, inner: AsyncStore, life: Life) -> None:
-        self.inner, self.store, self.life = inner, inner.store, life
-
-    async def write(self, fn: Callable[[Any], Any]) -> Any:
-        self.life.step()
-        result = await self.inner.write(fn)
-        self.life.step()
-        return result
-
-    async def read(self, fn: Callable[[Any], Any]) -> Any:
-        self.life.step()
-        return await self.inner.read(fn)
+    number: int
+    tick: int
+    side: str
+    kind: str
+    seed: int
 
 
-@dataclass
-class MortalNetwork:
-    """The network behind a life."""
+@dataclass(frozen=True)
+class Script:
+    """All that a run is made of; dropping an act leaves the others as they are."""
 
-    inner: Network
-    life: Life
+    cell: Cell
+    seed: int
+    acts: tuple[Planned, ...]
+    rates: Rates = RATES
+    typed: bool = False
+    pushed: bool = True
+    retract: str = "leave"
 
-    async def send(self, request: Any) -> Any:
-        self.life.step()
-        reply = await self.inner.send(request)
-        self.life.step()
-        return reply
+
+def script(cell: Cell, seed: int, edits: int = 10) -> Script:
+    """Return the script of a seed."""
+    dice = Random(f"{seed} {cell}")
+    mix = MIXES[cell.mix]
+    acts = []
+    for number in range(1, edits + 1):
+        side = "here" if dice.random() < 0.5 else dice.choice(cell.names)
+        weights = mix.here if side == "here" else mix.there
+        [kind] = dice.choices(list(weights), list(weights.values()))
+        acts.append(Planned(number, dice.randint(1, EDIT_TICKS * edits), side, kind, dice.getrandbits(32)))
+    retract = dice.choice(MODES) if cell.mix == "void_withhold" else "leave"
+    return Script(cell, seed, tuple(acts), typed=dice.random() < 0.3, pushed=dice.random() < 0.85, retract=retract)
 
 
 @dataclass
 class Run:
     """The result of one run."""
 
+    script: Script
     verdict: Verdict
     edits: int
     kills: int
-    echo: int
-    story: list[str]
+    syncs: int
+    lines: list[str] = field(default_factory=list)
 
 
-async def play(
-    seed: int, *, connections: int = 1, knobs: Knobs | None = None, edits: int = 10, **config: object
-) -> Run:
-    """Return the result of the run of a seed."""
-    random = Random(seed)
-    names = ("ehr-a", "ehr-b")[:connections]
-    world = World(random, names, knobs, dict(config))
-    story: list[str] = []
+def play(script: Script) -> Run:
+    """Return the result of a script."""
+    dice = Random(f"fate {script.seed}")
+    world = begun(script.cell, dice, script.rates, typed=script.typed, pushed=script.pushed, retract=script.retract)
+    begin = world.machine.tick
+    for planned in script.acts:
+        world.machine.at(begin + planned.tick, partial(_act, world, planned))
+    last = begin + max((planned.tick for planned in script.acts), default=0)
+    for name in world.names:
+        world.machine.at(begin + dice.randint(0, 10), partial(_start, world, name, last))
+    world.machine.run()
+    world.say("calm")
+    for network in world.networks.values():
+        network.rates = CALM
+    echoes = _rest(world)
+    verdict = judge(world)
+    verdict.echo.extend(echoes)
+    return Run(script, verdict, len(world.log.edits), world.kills, world.runs, world.log.lines)
+
+
+def _act(world: World, planned: Planned) -> None:
+    dice = Random(planned.seed)
+    if planned.side == "here":
+        people.act(world, planned.number, planned.kind, dice)
+    else:
+        ehr_people.act(world, planned.number, planned.side, planned.kind, dice)
+
+
+def _start(world: World, name: str, last: int) -> None:
+    world.machine.tasks[name] = _process(world, name, last)
+
+
+async def _process(world: World, name: str, last: int) -> None:
+    """One process from its start to its end or death; the next one follows while people are at work."""
+    await _sync(world, name, Life(world.dice, world.networks[name].rates.kill))
+    if world.machine.tick < last + 10:
+        world.machine.at(world.machine.tick + world.dice.randint(1, 25), partial(_start, world, name, last))
+
+
+async def _sync(world: World, name: str, life: Life) -> None:
+    world.runs += 1
+    world.say(f"run at {name}")
     try:
-        await world.start()
-        for network in world.networks.values():
-            network.never, network.lost, network.delayed = NEVER, LOST, LATE
-        for _ in range(edits):
-            side = random.choice(("here", *names))
-            before = len(world.edits)
-            if side == "here":
-                await world.edit_here()
-            else:
-                world.edit_there(side)
-            story.extend(
-                f"{one.side}: {one.goal}.{one.field} {one.over!r} -> {one.value!r}" for one in world.edits[before:]
-            )
-            for _ in range(random.randint(0, 2)):
-                name = random.choice(names)
-                story.append(f"run {name}: " + await one_run(world, name, KILL))
-                for network in world.networks.values():
-                    await network.pass_time(random.randint(1, 5))
-        for network in world.networks.values():
-            network.calm()
-            await network.pass_time(100)
-        for _ in range(6):
-            for name in names:
-                story.append(f"quiet {name}: " + await one_run(world, name, 0.0))
-        writes = sum(network.writes for network in world.networks.values())
-        for name in names:
-            await one_run(world, name, 0.0)
-        echo = sum(network.writes for network in world.networks.values()) - writes
-        verdict = await verdict_of(world)
-        return Run(verdict, len(world.edits), world.kills, echo, story)
-    finally:
-        world.close()
-
-
-async def one_run(world: World, name: str, rate: float) -> str:
-    """Run the sync once, maybe to its death; return what became of it."""
-    life = Life(world.random, rate)
-    try:
-        counts = await world.sync(name, MortalNetwork(world.networks[name], life), MortalStore(world.store, life))
+        counts = await world.sync(name, life)
     except KilledError:
         world.kills += 1
-        return "killed"
+        world.say(f"run at {name} dies")
     except FhirgoalsError as error:
-        return f"{type(error).__name__}: {error}"
-    return f"created {counts.created} pushed {counts.pushed} pulled {counts.pulled} unanswered {len(counts.unanswered)}"
+        world.say(f"run at {name} fails: {type(error).__name__}: {error}")
+    else:
+        left = f", {len(counts.unanswered)} unanswered" if counts.unanswered else ""
+        world.say(
+            f"run at {name} ends: created {counts.created}, pushed {counts.pushed}, pulled {counts.pulled}, "
+            f"asks {counts.conflicts}+{counts.proposals}+{counts.held}{left}"
+        )
+        observe(world, name, settled=not counts.unanswered)
+        return
+    observe(world, name, settled=False)
 
 
-async def verdict_of(world: World) -> Verdict:
-    items = await world.store.read(lambda tx: tx.inbox.list(open_only=False))
-    inbox = [
-        {
-            "open": item.closed_at is None,
-            "kind": item.kind,
-            "connection": item.connection,
-            "owner": item.owner,
-            "unit": item.unit,
-            "base": item.base,
-            "ours": item.ours,
-            "theirs": item.theirs,
-        }
-        for item in items
-    ]
-    ledger = await world.store.read(lambda tx: tx.ledger.list())
-    inbox += [
-        {"open": True, "kind": "ledger", "connection": one.connection, "owner": one.unit.owner, "unit": one.unit.name}
-        for one in ledger
-    ]
-    plan = msgspec.to_builtins(await world.plan())
-    intents = sum(
-        [len(await world.store.read(lambda tx, name=name: tx.intents.all_open(name))) for name in world.names]
-    )
-    return judge(world, inbox, plan, intents)
+def _rest(world: World) -> list[str]:
+    """Let everything come to rest; return the writes that were still made when it should have."""
+    world.machine.spend(100)
+    still = None
+    for _ in range(QUIET_ROUNDS):
+        before = _writes(world)
+        _round(world)
+        now = _state(world)
+        if now == still and _writes(world) == before:
+            return []  # nothing but the clock differs from the round before: so it will from the next
+        still = now
+    before = _writes(world)
+    for _ in range(COUNTED_ROUNDS):
+        _round(world)
+    more = _writes(world) - before
+    return [f"echo: {more} writes after {QUIET_ROUNDS} quiet rounds"] if more else []
+
+
+def _round(world: World) -> None:
+    for name in world.names:
+        finish(_sync(world, name, Life(world.dice, 0.0)))
+        world.machine.spend(100)
+
+
+def _writes(world: World) -> int:
+    return sum(network.writes for network in world.networks.values())
+
+
+_LASTING = {
+    "plans": "plan_id, rev",
+    "bases": "*",
+    "links": "connection, local_id, resource_id, etag, raw_hash, state",
+    "intents": "id, state",
+    "inbox": "id, key, closed_at is null",
+    "ledger": "connection, owner, unit, rev",
+    "dirty": "connection, plan_id, why, marks > done",
+}
+
+
+def _state(world: World) -> bytes:
+    """Return a mark of everything that the next round depends on, but for the clock."""
+    digest = hashlib.sha256()
+    for table, columns in _LASTING.items():
+        for row in world.database.raw.execute(f"select {columns} from {table} order by rowid"):  # noqa: S608
+            digest.update(repr(row).encode())
+    return digest.digest()
+
+
+def without_fate(of: Script) -> list[Script]:
+    """Return the script with one kind of bad luck less, for shrinking."""
+    names = ("kill", "late", "lost", "never")
+    return [replace(of, rates=replace(of.rates, **{name: 0.0})) for name in names if getattr(of.rates, name)]
+
+
+def without_one(of: Script) -> list[Script]:
+    """Return the script with one act less, for shrinking."""
+    return [replace(of, acts=of.acts[:place] + of.acts[place + 1 :]) for place in range(len(of.acts))]
+
+
+__all__ = ["Log", "Planned", "Run", "Script", "play", "script", "without_fate", "without_one"]
+_ = Any

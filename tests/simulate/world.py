@@ -1,11 +1,17 @@
-"""One simulated world: a small plan here, one or more sandbox EHRs, people who edit on all sides, and a log of it."""
+"""One simulated world: a small plan here, one or two sandbox EHRs, the network between, and the log of it all.
+
+The start of a world (migrated store, linked people, first push) is played once per kind of world and process, kept as
+bytes, and taken up again by each run.
+"""
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -14,36 +20,41 @@ import msgspec
 
 from fhirgoals.domain import records as r
 from fhirgoals.domain.units import touched
-from fhirgoals.errors import FhirgoalsError
+from fhirgoals.fhir import exact_json
 from fhirgoals.fhir.client import EhrClient
-from fhirgoals.fhir.rest import Precondition
+from fhirgoals.fhir.rest import Version
+from fhirgoals.fhir.wire import Reply, Request
 from fhirgoals.sandbox.ehr import Sandbox
-from fhirgoals.sandbox.knobs import Knobs
-from fhirgoals.store.engine import open_store
-from fhirgoals.store.threads import AsyncStore
+from fhirgoals.sandbox.variants import VARIANTS
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.identify import confirm, link_identifier, match, wanted
 from fhirgoals.sync.run import Runner
-from tests.simulate.network import Network
+from tests.simulate import sides
+from tests.simulate.cells import Cell
+from tests.simulate.database import INSTALLATION, Database, Front, database, empty
+from tests.simulate.log import PLAN, Key, Log, first_word
+from tests.simulate.machine import Life, Machine, finish
+from tests.simulate.network import CALM, Line, Network, Rates
 
 START = datetime(2026, 11, 6, 9, tzinfo=UTC)
-PRIORITY = "http://terminology.hl7.org/CodeSystem/goal-priority"
+GOALS = ("g-a", "g-b", "g-a1", "g-a2")
+FOREIGN_WORD = re.compile(rb"([AB])x\d{3}")
 
 
-def small_plan(connections: tuple[str, ...]) -> r.Plan:
-    """Return a plan of four goals, two of them long-term, each with one step."""
+def small_plan(names: tuple[str, ...], *, typed: bool) -> r.Plan:
+    """Return a plan of four goals with a step each; `typed` ones are long-term and short-term, others any tree."""
     consents = tuple(
         r.Consent(id=f"c-{name}", endpoint=name, granted=date(2026, 1, 1), method="signature", sensitivities=("MH",))
-        for name in connections
+        for name in names
     )
 
-    def goal(name: str, parent: str | None) -> r.Goal:
+    def goal(number: int, parent: str | None) -> r.Goal:
         return r.Goal(
-            id=name,
+            id=GOALS[number],
             parent=parent,
-            horizon="short_term" if parent else "long_term",
-            nature="actionable" if parent else "aspirational",
-            text=f"text of {name}",
+            horizon=("short_term" if parent else "long_term") if typed else None,
+            nature=("actionable" if parent else "aspirational") if typed else None,
+            text=f"Tx{number:03} at first",
             lifecycle="active",
             priority="medium",
             start_date=date(2026, 1, 5),
@@ -51,12 +62,19 @@ def small_plan(connections: tuple[str, ...]) -> r.Plan:
             addresses=("pr-1",),
             acceptance=(r.Acceptance(by="p-client", status="agree", date=date(2026, 1, 5), method="verbal"),),
             steps=(
-                r.Step(id=f"st-{name}", n=1, kind="homework", owner="client", text=f"step of {name}", status="planned"),
+                r.Step(
+                    id=f"st-{GOALS[number]}",
+                    n=1,
+                    kind="homework",
+                    owner="client",
+                    text=f"Sx{number:03} at first",
+                    status="planned",
+                ),
             ),
         )
 
     return r.Plan(
-        id="plan-1",
+        id=PLAN,
         kind="client_treatment",
         title="A plan",
         status="active",
@@ -68,96 +86,76 @@ def small_plan(connections: tuple[str, ...]) -> r.Plan:
         ),
         problems=(r.Problem(id="pr-1", code=r.Coding(system="icd10cm", code="F33.1"), status="active"),),
         disclosure=r.Disclosure(consents=consents),
-        goals=(goal("g-a", None), goal("g-b", None), goal("g-a1", "g-a"), goal("g-a2", "g-a")),
+        goals=(goal(0, None), goal(1, None), goal(2, "g-a"), goal(3, "g-a")),
     )
-
-
-@dataclass(frozen=True)
-class Edit:
-    """One edit by a person: where, which unit, the value it wrote and the value that it wrote over."""
-
-    at: int
-    side: str
-    goal: str
-    field: str
-    value: str
-    over: str | None
 
 
 @dataclass
 class World:
     """The state of one run."""
 
-    random: Random
-    names: tuple[str, ...] = ("ehr-a",)
-    knobs: Knobs | None = None
-    config: dict[str, object] = field(default_factory=dict)
-    edits: list[Edit] = field(default_factory=list)
+    cell: Cell
+    dice: Random
+    rates: Rates = CALM
+    retract: str = "leave"
+    log: Log = field(default_factory=Log)
+    ids: Iterator[int] = field(default_factory=itertools.count)
+    resource_ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    moments: int = 0
     kills: int = 0
-    now: datetime = START
-    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    runs: int = 0
+    _before: dict[str, bytes | None] = field(default_factory=dict)
+    _last_sent: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.store = AsyncStore(open_store("sqlite://"))
-        self.sandboxes = {name: Sandbox(self.knobs, clock=self.clock) for name in self.names}
-        self.networks = {name: Network(box.app, self.random) for name, box in self.sandboxes.items()}
+        knobs = VARIANTS[self.cell.variant].knobs
+        self.machine = Machine(self.dice)
+        self.database: Database = database()
+        self.boxes = {name: Sandbox(knobs, clock=self.clock, new_id=self._resource_id) for name in self.names}
+        self.networks = {
+            name: Network(
+                name,
+                box,
+                self.machine,
+                self.dice,
+                self.rates,
+                leaves=self._leaves,
+                arrives=self._arrives,
+                tell=self.say,
+            )
+            for name, box in self.boxes.items()
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the connections."""
+        return self.cell.names
 
     def clock(self) -> datetime:
-        self.now += timedelta(seconds=1)
-        return self.now
+        """Return the time: a second per tick, and a little later at each look, within the tick."""
+        self.moments += 1
+        return START + timedelta(seconds=self.machine.tick, microseconds=self.moments)
 
     def new_id(self) -> UUID:
+        """Return an id for a call of ours."""
         return UUID(int=next(self.ids))
 
-    def base(self, name: str) -> str:
-        return f"http://{name}.test/fhir"
+    def _resource_id(self) -> str:
+        return f"r{next(self.resource_ids)}"
 
-    async def start(self) -> None:
-        """Load the plan, link its people everywhere, and push."""
-        plan = small_plan(self.names)
-        at = self.clock()
-        for name in self.names:
-            config = ConnectionConfig(base_url=self.base(name), release="on_save", **self.config)  # type: ignore[arg-type]
-            tree = msgspec.to_builtins(config)
+    def say(self, line: str) -> None:
+        """Add a line to the story."""
+        self.log.say(self.machine.tick, line)
 
-            def add(tx: Any, name: str = name, tree: Any = tree) -> None:
-                tx.connections.add(name, tree, at=at, by="it-1")
-                tx.connections.set_state(name, "armed", by="it-1", reason="test", at=at)
+    def client(self, name: str, life: Life) -> EhrClient:
+        """Return a process's client of one EHR."""
 
-            await self.store.write(add)
-        await self.save(plan)
-        for name in self.names:
-            await self._know_people(name, plan)
-            await self.sync(name)
-
-    async def _know_people(self, name: str, plan: r.Plan) -> None:
-        installation = self.store.store.installation
-        patient = ""
-        for one in wanted(plan, installation, {}):
-            identifier = link_identifier(installation, one.kind, one.local_id)
-            body: dict[str, Any] = {
-                "resourceType": one.kind,
-                "identifier": [{"system": identifier.system, "value": identifier.value}],
-            }
-            if one.kind == "Patient":
-                body["birthDate"] = "1990-01-01"
-            if one.kind == "Condition":
-                body["subject"] = {"reference": patient}
-            stored = self.sandboxes[name].storage.create(one.kind, body, unless=None)
-            if one.kind == "Patient":
-                patient = f"Patient/{stored.version.id}"
-        await match(self.store, self.client(name), name, by="it-1", clock=self.clock)
-        at = self.clock()
-        await self.store.write(lambda tx: confirm(tx, name, None, by="it-1", at=at))
-
-    def client(self, name: str, network: Any = None) -> EhrClient:
         async def no_sleep(_seconds: float) -> None:
             return None
 
         return EhrClient(
-            self.base(name),
-            network or self.networks[name],
+            f"http://{name}.test/fhir",
+            Line(self.networks[name], life),
             clock=self.clock,
             sleep=no_sleep,
             jitter=lambda: 0.0,
@@ -165,163 +163,203 @@ class World:
             max_retries=0,
         )
 
-    async def sync(self, name: str, network: Any = None, store: Any = None) -> Any:
-        runner = Runner(store or self.store, name, self.client(name, network), self.clock, self.new_id, "sim")
-        return await runner.sync()
+    async def sync(self, name: str, life: Life) -> Any:
+        """Run the sync of one connection once, as one process."""
+        front: Any = Front(self.database, life)
+        return await Runner(front, name, self.client(name, life), self.clock, self.new_id, "sim").sync()
 
     # -- our side --
 
-    async def plan(self) -> r.Plan:
-        stored = await self.store.read(lambda tx: tx.plans.get("plan-1"))
+    def plan(self) -> r.Plan:
+        """Return our record."""
+        with self.database.read() as tx:
+            stored = tx.plans.get(PLAN)
         assert stored is not None
         return stored.plan
 
-    async def save(self, plan: r.Plan) -> None:
-        stored = await self.store.read(lambda tx: tx.plans.get(plan.id))
-        before = stored.plan if stored else None
-        at = self.clock()
-        await self.store.write(
-            lambda tx: tx.plans.save(
+    def save(self, plan: r.Plan) -> None:
+        """Save our record as a person's edit."""
+        with self.database.write() as tx:
+            stored = tx.plans.get(plan.id)
+            tx.plans.save(
                 plan,
                 expect=stored.rev if stored else None,
                 by="staff-1",
                 reason="review",
-                at=at,
-                touched=touched(before, plan),
+                at=self.clock(),
+                touched=touched(stored.plan if stored else None, plan),
             )
-        )
 
-    def note(self, side: str, goal: str, field_name: str, value: str, over: str | None) -> None:
-        self.edits.append(Edit(len(self.edits), side, goal, field_name, value, over))
+    def here(self) -> sides.Side:
+        """Return the watched values of our record."""
+        plan = sides.document(self.database.raw)
+        return sides.named_by_log(sides.here(plan), sides.by_words(plan, self.log))
 
-    async def edit_here(self) -> None:
-        """One edit by a therapist."""
-        plan = await self.plan()
-        living = [goal for goal in plan.goals if goal.lifecycle != "entered_in_error"]
-        goal = self.random.choice(living)
-        kind = self.random.choice(["text", "text", "status", "target", "parent", "step", "note", "goal"])
-        number = next(self.numbers)
-        changed: r.Goal | None = None
-        match kind:
-            case "text":
-                changed = msgspec.structs.replace(goal, text=f"here {number}")
-                self.note("here", goal.id, "text", f"here {number}", goal.text)
-            case "status":
-                changed = msgspec.structs.replace(
-                    goal, status_reason=f"reason here {number}", status_date=date(2026, 11, 6)
-                )
-                self.note("here", goal.id, "status", f"reason here {number}", goal.status_reason)
-            case "target":
-                day = date(2026, 12, 19) + timedelta(days=number)
-                changed = msgspec.structs.replace(goal, target_date=day)
-                self.note("here", goal.id, "target_date", day.isoformat(), str(goal.target_date))
-            case "parent":
-                if goal.horizon == "long_term":
-                    return
-                parents = [one.id for one in living if one.horizon == "long_term" and one.id != goal.parent]
-                if not parents:
-                    return
-                parent = self.random.choice(parents)
-                changed = msgspec.structs.replace(goal, parent=parent)
-                self.note("here", goal.id, "parent", parent, goal.parent)
-            case "step":
-                if not goal.steps:
-                    return
-                step = goal.steps[0]
-                new = msgspec.structs.replace(step, text=f"step here {number}")
-                changed = msgspec.structs.replace(goal, steps=(new, *goal.steps[1:]))
-                self.note("here", goal.id, "step", f"step here {number}", step.text)
-            case "note":
-                entry = r.ProgressEntry(
-                    id=f"n-{number}",
-                    date=date(2026, 11, 6),
-                    author="p-ther",
-                    visibility="shared",
-                    text=f"note here {number}",
-                )
-                changed = msgspec.structs.replace(goal, progress=(*goal.progress, entry))
-                self.note("here", goal.id, f"note {number}", f"note here {number}", None)
-            case "goal":
-                new_goal = msgspec.structs.replace(
-                    living[-1],
-                    id=f"g-{number}",
-                    text=f"goal here {number}",
-                    parent="g-a",
-                    horizon="short_term",
-                    steps=(),
-                    progress=(),
-                    origin=None,
-                )
-                self.note("here", new_goal.id, "text", f"goal here {number}", None)
-                await self.save(msgspec.structs.replace(plan, goals=(*plan.goals, new_goal)))
-                return
-        assert changed is not None
-        goals = tuple(changed if one.id == goal.id else one for one in plan.goals)
-        await self.save(msgspec.structs.replace(plan, goals=goals))
+    def there(self, name: str) -> sides.Side:
+        """Return the watched values at one EHR."""
+        return sides.there(name, self.boxes[name].storage, self.log)
 
-    # -- an EHR's side: raw JSON in the sandbox's storage, none of our code --
+    def noted(self, number: int, side: str, key: Key, value: str, over: str) -> None:
+        """Tell the log of an edit."""
+        self.log.edit(number, self.machine.tick, side, key, value, over)
+        self.log.wire_ids.setdefault(INSTALLATION.wire_id("Goal", PLAN, key[0]), key[0])
+        if side == "here":
+            self.hear(key, value)
 
-    def local_ids(self, name: str) -> dict[str, str]:
-        """Return our goal ids by resource id, found by our identifiers."""
-        installation = self.store.store.installation
-        found = {}
-        for goal in self.sandboxes[name].storage.resources("Goal"):
-            for number in itertools.chain(("g-a", "g-b", "g-a1", "g-a2"), (f"g-{n}" for n in range(1, 60))):
-                wire = installation.wire_id("Goal", "plan-1", number)
-                if any(one["value"] == wire for one in goal.get("identifier", [])):
-                    found[str(goal["id"])] = number
-        return found
+    def hear(self, key: Key, value: str) -> None:
+        """Remember the words that stand in a goal here, for what may not leave."""
+        if key[1].partition(" ")[0] in ("text", "status", "note", "step"):
+            self.log.hear(key[0], value.rpartition("/")[2])
 
-    def edit_there(self, name: str) -> None:
-        """One edit by somebody at an EHR."""
-        storage = self.sandboxes[name].storage
-        ids = self.local_ids(name)
-        goals = [goal for goal in storage.resources("Goal") if str(goal["id"]) in ids]
-        if not goals:
+    # -- what the watchers see of each write --
+
+    def _leaves(self, name: str, request: Request) -> None:
+        body = request.body or b""
+        own = name[-1].upper().encode()
+        for letter in set(FOREIGN_WORD.findall(body)) - {own}:
+            self.log.leaks.append(f"leak: words of ehr-{letter.decode().lower()} leave for {name}")
+        kept_back = set(self.log.words) if name in self.log.refused else self.log.withheld
+        if not kept_back or not body:
             return
-        goal: Any = self.random.choice(goals)
-        local = ids[str(goal["id"])]
-        kind = self.random.choice(["text", "text", "status", "target", "step", "note"])
-        number = next(self.numbers)
-        match kind:
-            case "text":
-                self.note(name, local, "text", f"{name} {number}", goal["description"]["text"])
-                goal["description"] = {"text": f"{name} {number}"}
-            case "status":
-                self.note(name, local, "status", f"reason {name} {number}", goal.get("statusReason"))
-                goal["statusReason"] = f"reason {name} {number}"
-            case "target":
-                day = (date(2026, 12, 19) + timedelta(days=number)).isoformat()
-                due = next((one for one in goal.get("target", []) if one.get("id") == "due"), None)
-                if due is None:
-                    return
-                self.note(name, local, "target_date", day, due["dueDate"])
-                due["dueDate"] = day
-            case "step":
-                self._edit_step(name, goal, local, number)
-                return
-            case "note":
-                self.note(name, local, f"note {number}", f"note {name} {number}", None)
-                goal.setdefault("note", []).append({"authorString": "A nurse", "text": f"note {name} {number}"})
-        self._store(name, "Goal", goal)
+        tree: Any = exact_json.loads(body)
+        narrative = str(tree.get("text", {}).get("div", ""))
+        standing = self._standing(name, request) or b""
+        for goal in sorted(kept_back):
+            for word in sorted(self.log.words.get(goal, ())):
+                if word in narrative or (word.encode() in body and word.encode() not in standing):
+                    self.log.leaks.append(f"leak: {word} of {goal} leaves for {name} in {request.method}")
 
-    def _edit_step(self, name: str, goal: Any, local: str, number: int) -> None:
-        for plan in self.sandboxes[name].storage.resources("CarePlan"):
-            tree: Any = plan
-            for activity in tree.get("activity", []):
-                detail = activity.get("detail", {})
-                named = [one["reference"] for one in detail.get("goal", [])]
-                if f"Goal/{goal['id']}" in named and detail.get("kind") == "Task":
-                    self.note(name, local, "step", f"step {name} {number}", detail.get("description"))
-                    detail["description"] = f"step {name} {number}"
-                    self._store(name, "CarePlan", tree)
-                    return
+    def _standing(self, name: str, request: Request) -> bytes | None:
+        kind, _, id_ = request.url.partition("/fhir/")[2].partition("?")[0].partition("/")
+        version = self.boxes[name].storage.read(kind, id_) if id_ else None
+        return None if version is None or version.body is None else _content(version.body)
 
-    def _store(self, name: str, kind: str, tree: Any) -> None:
-        self.sandboxes[name].storage.update(kind, tree["id"], tree, Precondition())
+    def _arrives(self, name: str, request: Request, reply: Reply | None) -> None:
+        if reply is None:
+            self._before[name] = self._standing(name, request)
+            return
+        if reply.status not in (200, 201) or not request.body:
+            return
+        sent: Any = exact_json.loads(request.body)
+        if request.method == "POST" or "if-none-match" in {header.lower() for header in request.headers}:
+            if reply.status == 201:
+                self._created(name, sent, reply)
+            return
+        after = self._standing(name, request)
+        if after == self._before[name] and request.body not in self.networks[name].doubted:
+            body = _content(sent)
+            if body == self._before[name] or body == self._last_sent.get((name, request.url)):
+                where = request.url.partition("/fhir/")[2]
+                self.log.echoes.append(f"echo: {request.method} {where} at {name} changes nothing")
+        self._last_sent[name, request.url] = _content(sent)
 
-    def close(self) -> None:
-        self.store.close()
+    def _created(self, name: str, sent: Any, reply: Reply) -> None:
+        made: Any = exact_json.loads(reply.body) if reply.body else {}
+        location = reply.headers.get("location", "").partition("/fhir/")[2].split("/")
+        id_ = made.get("id") or (location[1] if len(location) > 1 else None)
+        values = [one["value"] for one in sent.get("identifier", ())]
+        local = self.log.wire_ids.get(values[0]) if values else None
+        if id_ and local:
+            self.log.resources[name, str(id_)] = local
 
 
-__all__ = ["Edit", "FhirgoalsError", "World", "small_plan"]
+def _content(body: dict[str, Any]) -> bytes:
+    return exact_json.canonical({key: value for key, value in body.items() if key != "meta"})
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A world that has begun, as it is taken up by runs."""
+
+    image: bytes
+    versions: dict[str, tuple[Version, ...]]
+    resources: dict[tuple[str, str], str]
+    tick: int
+    moments: int
+    next_id: int
+    next_resource: int
+
+
+@cache
+def beginning(cell: Cell, *, typed: bool, pushed: bool, retract: str) -> Beginning:
+    """Play the start of a kind of world: people linked and, with `pushed`, everything sent in calm weather."""
+    world = World(cell, Random(0))
+    world.database.take_up(empty())
+    plan = small_plan(cell.names, typed=typed)
+    at = world.clock()
+    for name in cell.names:
+        config = ConnectionConfig(base_url=f"http://{name}.test/fhir", retract=retract, **cell.config())  # type: ignore[arg-type]
+        with world.database.write() as tx:
+            tx.connections.add(name, msgspec.to_builtins(config), at=at, by="it-1")
+            tx.connections.set_state(name, "armed", by="it-1", reason="test", at=at)
+    world.save(plan)
+    _begin_log(world)
+    for name in cell.names:
+        _know_people(world, name, plan)
+        if pushed:
+            finish(world.sync(name, Life(world.dice, 0.0)))
+    return Beginning(
+        world.database.leave(),
+        {name: tuple(box.storage.versions()) for name, box in world.boxes.items()},
+        dict(world.log.resources),
+        world.machine.tick,
+        world.moments,
+        next(world.ids),
+        next(world.resource_ids),
+    )
+
+
+def begun(cell: Cell, dice: Random, rates: Rates, *, typed: bool, pushed: bool, retract: str) -> World:
+    """Return a world at its beginning."""
+    start = beginning(cell, typed=typed, pushed=pushed, retract=retract)
+    world = World(cell, dice, rates, retract)
+    world.database.take_up(start.image)
+    for name, versions in start.versions.items():
+        for version in versions:
+            world.boxes[name].storage._shelves[version.type].put(version)
+    world.log.resources.update(start.resources)
+    world.machine.tick = start.tick
+    world.moments = start.moments
+    world.ids = itertools.count(start.next_id)
+    world.resource_ids = itertools.count(start.next_resource)
+    _begin_log(world)
+    return world
+
+
+def _begin_log(world: World) -> None:
+    log = world.log
+    for number, goal in enumerate(GOALS):
+        log.hear(goal, f"Tx{number:03}", f"Sx{number:03}")
+        log.steps[f"Sx{number:03}"] = f"st-{goal}"
+        log.wire_ids[INSTALLATION.wire_id("Goal", PLAN, goal)] = goal
+    log.wire_ids[INSTALLATION.wire_id("CarePlan", PLAN, PLAN)] = PLAN
+    world.log = log
+
+
+def _know_people(world: World, name: str, plan: r.Plan) -> None:
+    """Store who is who at an EHR, and let the product find and link them."""
+    patient = ""
+    for one in wanted(plan, INSTALLATION, {}):
+        identifier = link_identifier(INSTALLATION, one.kind, one.local_id)
+        body: dict[str, Any] = {
+            "resourceType": one.kind,
+            "identifier": [{"system": identifier.system, "value": identifier.value}],
+        }
+        if one.kind == "Patient":
+            body["birthDate"] = "1990-01-01"
+        if one.kind == "Condition":
+            body["subject"] = {"reference": patient}
+        stored = world.boxes[name].storage.create(one.kind, body)
+        if one.kind == "Patient":
+            patient = f"Patient/{stored.version.id}"
+    calm = Life(world.dice, 0.0)
+    front: Any = Front(world.database, calm)
+    world.machine.tick += 120  # a server whose searches lag knows them by then
+    finish(match(front, world.client(name, calm), name, by="it-1", clock=world.clock))
+    at = world.clock()
+    with world.database.write() as tx:
+        confirm(tx, name, None, by="it-1", at=at)
+    world.machine.tick += 120
+
+
+__all__ = ["Beginning", "World", "beginning", "begun", "first_word", "small_plan"]

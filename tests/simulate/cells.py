@@ -1,0 +1,137 @@
+"""What a simulated world can be like: variants of the server, policies, and which people are at work.
+
+A cell is one choice of each, on one connection or two; the figures of a cell are counted together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from fhirgoals.sandbox.variants import VARIANTS
+
+FAMILIES = (
+    "text",
+    "status",
+    "target_date",
+    "priority",
+    "parent_map",
+    "relations",
+    "membership",
+    "steps",
+    "step:<id>.text",
+    "step:<id>.status",
+    "note:<id>",
+)
+"""The units that people of the simulator edit and whose policy a cell sets; `order` keeps the table's."""
+
+POLICIES: Mapping[str, tuple[str, str] | None] = {
+    "default": None,
+    **{
+        f"{accept}-{clash}": (accept, clash)
+        for accept in ("auto", "propose", "ignore")
+        for clash in ("ask", "ours", "theirs")
+    },
+}
+"""Accept and clash for all those units; `default` is the table of fields."""
+
+_HERE = {
+    "text": 4,
+    "status": 2,
+    "target": 2,
+    "priority": 2,
+    "parent": 5,
+    "relation": 2,
+    "step_text": 2,
+    "step_status": 1,
+    "step_add": 1,
+    "note": 2,
+    "order": 1,
+    "new_goal": 1,
+}
+_THERE = {kind: weight for kind, weight in _HERE.items() if kind != "new_goal"}
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Who is at work: how often each act here and at an EHR."""
+
+    here: Mapping[str, int]
+    there: Mapping[str, int]
+
+
+MIXES: Mapping[str, Mix] = {
+    "base": Mix(_HERE, _THERE),
+    "void_withhold": Mix(
+        {**_HERE, "void": 1, "withhold": 5, "share": 4, "revoke": 2, "grant": 2}, {**_THERE, "void": 1, "delete": 1}
+    ),
+    "resolve": Mix({**_HERE, "resolve": 12}, _THERE),
+}
+
+MODES = ("leave", "leave", "blank", "entered_in_error", "delete")
+"""What becomes of what was sent and may no longer go; drawn by the seed."""
+
+LOST_THERE: Mapping[str, frozenset[str]] = {
+    "drops_extensions": frozenset({"parent", "after"}),
+    "drops_fields": frozenset({"note", "reason"}),
+    "read_only": frozenset({"all"}),
+    "forbids_writes": frozenset({"all"}),
+}
+"""What a variant does not keep of what it is sent: there the sides can't be the same."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of world."""
+
+    variant: str = "plain"
+    policy: str = "default"
+    mix: str = "base"
+    connections: int = 1
+
+    def __post_init__(self) -> None:
+        for value, known in ((self.variant, VARIANTS), (self.policy, POLICIES), (self.mix, MIXES)):
+            if value not in known:
+                raise ValueError(f"{value} is none of {', '.join(known)}")
+
+    def __str__(self) -> str:
+        return f"{self.variant} {self.policy} {self.mix} {self.connections}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its connections."""
+        return ("ehr-a", "ehr-b")[: self.connections]
+
+    @property
+    def lost_there(self) -> frozenset[str]:
+        """What the server does not keep."""
+        return LOST_THERE.get(self.variant, frozenset())
+
+    @property
+    def detects_doubles(self) -> bool:
+        """Whether the server offers a means against doubles."""
+        return VARIANTS[self.variant].detects_doubles
+
+    def config(self) -> dict[str, object]:
+        """Return what the connections are told of the server and of the policy."""
+        variant = VARIANTS[self.variant]
+        policy = POLICIES[self.policy]
+        return {
+            "operation_id_kept": variant.keeps_source,
+            "create": "if_none_exist" if variant.detects_doubles else "search",
+            "overlap_s": 12.0,
+            "release": "on_save",
+            "policy": {} if policy is None else dict.fromkeys(FAMILIES, policy),
+        }
+
+    def accept(self, family: str) -> str:
+        """Return what becomes of a one-sided edit of a unit in this cell."""
+        policy = POLICIES[self.policy]
+        if policy is not None and family in FAMILIES:
+            return policy[0]
+        return "auto" if family in ("text", "priority", "note:<id>", "step:<id>.text") else "propose"
+
+
+def with_policy(cell: Cell, policy: str) -> Cell:
+    """Return the cell under another policy."""
+    return replace(cell, policy=policy)

@@ -1,0 +1,79 @@
+"""The simulator's own log: who wrote what over what, what was kept back when, and the story of a run in lines.
+
+Imports nothing of the product. A value is a short text: the first word of what a person wrote (each is used once), a
+date, a code, the ids of parents joined by `+`; `-` stands for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Key: TypeAlias = tuple[str, str]
+"""The goal (or plan) and what of it: `text`, `status`, `parent`, `step st-1`, `note Hx007`, `after g-b`, …"""
+
+PLAN = "plan-1"
+"""The one plan of a world."""
+
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One edit by a person: its number in the script, when, where, which unit, its value and the value before."""
+
+    number: int
+    tick: int
+    side: str
+    key: Key
+    value: str
+    over: str
+
+
+@dataclass
+class Log:
+    """What happened in one world, as those who did it know it."""
+
+    edits: list[Edit] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    steps: dict[str, str] = field(default_factory=dict)
+    """The step that each word of a step's text stands for."""
+    words: dict[str, set[str]] = field(default_factory=dict)
+    """Per goal every word that stood in it here at any time."""
+    withheld: set[str] = field(default_factory=set)
+    """Goals that the client keeps back now."""
+    ever_withheld: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    """Connections without a consent now."""
+    ever_refused: set[str] = field(default_factory=set)
+    void: dict[str, set[str]] = field(default_factory=dict)
+    """Goals marked entered in error or deleted, with the sides where somebody did so."""
+    resources: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Our id for each resource at each EHR, by what its create said of itself when it was sent."""
+    wire_ids: dict[str, str] = field(default_factory=dict)
+    """Our id for each identifier value that a create may carry."""
+    leaks: list[str] = field(default_factory=list)
+    echoes: list[str] = field(default_factory=list)
+    agreed: dict[tuple[str, Key], int] = field(default_factory=dict)
+    """How many edits there were when an EHR and our record were last seen to agree on a unit."""
+    settled: set[int] = field(default_factory=set)
+    """Places in `edits` whose value was seen on both sides at one time."""
+    resolved: int = 0
+
+    def edit(self, number: int, tick: int, side: str, key: Key, value: str, over: str) -> None:
+        """Note an edit."""
+        self.edits.append(Edit(number, tick, side, key, value, over))
+        self.say(tick, f"#{number} {side}: {key[0]} {key[1]} {over} => {value}")
+
+    def say(self, tick: int, line: str) -> None:
+        """Add a line to the story."""
+        self.lines.append(f"{tick:5} {line}")
+
+    def hear(self, goal: str, *words: str) -> None:
+        """Remember what stands in a goal here."""
+        self.words.setdefault(goal, set()).update(word for word in words if word != NOTHING)
+
+
+def first_word(text: object) -> str:
+    """Return the word by which a text is known."""
+    return text.split(" ", 1)[0] if isinstance(text, str) and text else NOTHING
