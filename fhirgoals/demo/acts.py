@@ -6,27 +6,13 @@ Each round of edits is followed by a run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from fhirgoals.demo import here, ward
+from fhirgoals.demo.played import Played
 from fhirgoals.demo.script import Act, Edit
 from fhirgoals.demo.world import World
-from fhirgoals.domain.units import Json
 
 SET_UP, QUIET = 1, 7
-
-
-@dataclass
-class Played:
-    """What the oracle can't see: which edits fell between two looks of ours, and where in the traffic what began.
-
-    `retracted` is what the runs themselves reported of what they took back.
-    """
-
-    rounds: list[tuple[str, ...]] = field(default_factory=list)
-    before_last_run: dict[str, int] = field(default_factory=dict)
-    after_withdrawal: dict[str, int] = field(default_factory=dict)
-    retracted: list[dict[str, Json]] = field(default_factory=list)
 
 
 async def play(world: World, after_set_up: Callable[[], None]) -> Played:
@@ -53,7 +39,7 @@ async def _edit_and_sync(world: World, act: Act, played: Played) -> None:
             if edit.side in ("here", "both"):
                 await _here(world, edit)
             if edit.side in ("there", "both"):
-                _there(world, edit, texts)
+                played.shown[edit.id] = _there(world, edit, texts)
         if act.cut is not None:
             text = next(edit.tree["add_goal"]["text"] for edit in round_ if edit.goal == act.cut.goal)
             world.endpoints[act.cut.connection].proxy.cut_next(path=r"/Goal(\?|/|$)", body_has=text.encode())
@@ -74,12 +60,12 @@ async def _here(world: World, edit: Edit) -> None:
     await world.store.write(lambda tx: here.edit(tx, edit, by=by, at=at))
 
 
-def _there(world: World, edit: Edit, texts: Mapping[str, str]) -> None:
+def _there(world: World, edit: Edit, texts: Mapping[str, str]) -> ward.Json:
     who = edit.tree["theirs"]["by"] if edit.side == "both" else edit.by
     endpoint = world.endpoints[world.script.people[who]["side"]]
     plan = next(plan for plan in world.plans if plan.id == edit.plan)
     client = plan.client.id if plan.client else ""
-    ward.edit(
+    return ward.edit(
         endpoint.server,
         edit,
         text=texts[edit.goal],

@@ -13,7 +13,6 @@ import typer
 from fhirgoals.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from fhirgoals.demo.acts import Played
     from fhirgoals.demo.oracle import Verdict, Watched
     from fhirgoals.demo.world import World
     from fhirgoals.sandbox.ehr import Sandbox
@@ -38,9 +37,7 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the story.")] = False,
 ) -> int:
-    """Play the main job end to end: five made-up plans, five EHRs, edits on both sides, a connection that breaks.
-
-    In the end a client withdraws a goal that was sent.
+    """Play the main job: five made-up plans, five EHRs, edits on both sides, a broken connection, a withdrawn goal.
 
     An observer of its own then measures what came of it. Exit code 0 where every promise held, else 2.
     """
@@ -73,7 +70,7 @@ def run_demo(
         played = asyncio.run(play(world, lambda: counted.append(oracle.after_set_up(watched(world)))))
         if fault is not None:
             fault({name: each.sandbox for name, each in world.endpoints.items() if each.sandbox is not None})
-        verdict = oracle.at_the_end(watched(world, played), played.rounds, played.retracted)
+        verdict = oracle.at_the_end(watched(world), played)
         plans = world.plans
     seconds = time.monotonic() - started
     if as_json:
@@ -85,8 +82,8 @@ def run_demo(
     return DONE if verdict.holds else FAILED
 
 
-def watched(world: World, played: Played | None = None) -> dict[str, Watched]:
-    """Return the EHRs as the oracle sees them; `played` is None when nothing but the first push has happened."""
+def watched(world: World) -> dict[str, Watched]:
+    """Return the EHRs as the oracle sees them."""
     from fhirgoals.demo.oracle import Watched  # noqa: PLC0415
 
     return {
@@ -95,8 +92,6 @@ def watched(world: World, played: Played | None = None) -> dict[str, Watched]:
             tuple(each.patients.values()),
             everything=each.sandbox is not None,
             exchanges=each.proxy.exchanges,
-            before_last_run=played.before_last_run.get(name, 0) if played else 0,
-            after_withdrawal=played.after_withdrawal.get(name, 0) if played else 0,
         )
         for name, each in world.endpoints.items()
     }

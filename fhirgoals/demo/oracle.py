@@ -14,12 +14,13 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from fhirgoals.demo.oracle_edits import LOST, Scene, outcome, texts_that_differ
+from fhirgoals.demo.oracle_edits import LOST, Scene, number_shown, outcome, texts_that_differ
 from fhirgoals.demo.oracle_leaks import SHORTEST, Corpus, PlanFile, Wanted, Words, read_rows, wanted_at
 from fhirgoals.demo.oracle_sides import OURS, Here, There, read_here, read_there, steps_of
 from fhirgoals.demo.oracle_trail import Trail, read_trail
 from fhirgoals.demo.oracle_withdrawal import Withdrawal, judge
 from fhirgoals.demo.plain_http import Server
+from fhirgoals.demo.played import Played
 from fhirgoals.sandbox.cut_proxy import Exchange
 
 Json: TypeAlias = Any
@@ -31,16 +32,13 @@ WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 class Watched:
     """One EHR as the oracle sees it: the server itself, who our patients are there, and what passed its proxy.
 
-    `everything`: nobody else uses the server, so all of it is read. `before_last_run` is how much had passed then,
-    `after_withdrawal` how much when a goal was withdrawn here and we had not yet told the EHR.
+    `everything`: nobody else uses the server, so all of it is read.
     """
 
     server: Server
     patients: Sequence[str]
     everything: bool
     exchanges: Sequence[Exchange] = ()
-    before_last_run: int = 0
-    after_withdrawal: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,16 @@ class Census:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was measured at the end; `faults` says in words where it is not what the script says."""
+    """What was measured at the end; `faults` says in words where it is not what the script says.
+
+    `numbers` are those of the EHR's own extensions, by edit, as they are written there.
+    """
 
     census: Census
     created: Mapping[str, int]
     outcomes: Mapping[str, str]
     withdrawals: Mapping[str, Withdrawal]
+    numbers: Mapping[str, str | None]
     inbox: Sequence[Mapping[str, str]]
     replies_lost: int
     second_run_writes: int
@@ -75,12 +77,12 @@ class Verdict:
     faults: Sequence[str]
 
     @property
-    def versions_left(self) -> dict[str, int]:
-        """How many older versions at the EHR still show the words of what was withdrawn, by type."""
-        left: Counter[str] = Counter()
-        for one in self.withdrawals.values():
-            left.update(one.left)
-        return dict(left)
+    def versions_left(self) -> dict[str, int | None]:
+        """How many older versions at the EHR still show the words of what was withdrawn, by type; None: not shown."""
+        found = [one.left for one in self.withdrawals.values()]
+        kinds = dict.fromkeys(kind for left in found for kind in left)
+        counts = {kind: [left[kind] for left in found if kind in left] for kind in kinds}
+        return {kind: None if None in some else sum(n or 0 for n in some) for kind, some in counts.items()}
 
     @property
     def holds(self) -> bool:
@@ -112,23 +114,21 @@ class Oracle:
         self._compare("kept here", expect["kept_here"], census.kept_here)
         return census
 
-    def at_the_end(
-        self, watched: Mapping[str, Watched], rounds: Sequence[Collection[str]], reports: Sequence[Json]
-    ) -> Verdict:
-        """Measure everything when the last run is over; `reports` is what the runs said of what they took back."""
+    def at_the_end(self, watched: Mapping[str, Watched], played: Played) -> Verdict:
+        """Measure everything when the last run is over."""
         here = read_here(self._store_file)
         sides = {name: _there(one) for name, one in watched.items()}
         census = self._census(here, sides)
-        scene = Scene(self._main, here, sides[self._main], self._edits(), rounds)
+        scene = Scene(self._main, here, sides[self._main], self._edits(), played.rounds, played.shown)
         trails = {name: read_trail(one.exchanges) for name, one in watched.items()}
         before, after, ids = self._words_and_ids()
         own = wanted_at(self._main, after, ()).texts - wanted_at(self._main, before, ()).texts
-        withdrawals = self._withdrawals(scene, trails[self._main], watched[self._main].server, own, reports)
+        withdrawals = self._withdrawals(scene, trails[self._main], watched[self._main].server, own, played.retracted)
         outcomes = {edit["id"]: outcome(scene, edit) for edit in scene.edits if edit["id"] not in withdrawals}
         outcomes |= {edit_id: one.outcome for edit_id, one in withdrawals.items()}
         differing = texts_that_differ(scene)
-        leaks, searched = self._leaks(here, watched, sides, before, after, ids)
-        leaks |= {(self._main, place) for one in withdrawals.values() for place in one.places}
+        leaks, searched = self._leaks(here, watched, sides, before, after, ids, played.after_withdrawal)
+        leaks |= {(self._main, place) for one in withdrawals.values() for place in one.references}
         created = {kind: sum(one.created.get(kind, 0) for one in trails.values()) for kind in OURS}
         inbox = [{"kind": row["kind"], "goal": row["owner"], "unit": row["unit"]} for row in here.inbox]
         replies_lost = sum(one.cut for each in watched.values() for one in each.exchanges)
@@ -138,9 +138,10 @@ class Oracle:
             created=created,
             outcomes=outcomes,
             withdrawals=withdrawals,
+            numbers={edit["id"]: number_shown(scene.resource(edit), edit) for edit in scene.edits if "add_raw" in edit},
             inbox=inbox,
             replies_lost=replies_lost,
-            second_run_writes=sum(_writes(one) for one in watched.values()),
+            second_run_writes=sum(_writes(one, played.before_last_run[name]) for name, one in watched.items()),
             lost=sum(one == LOST for one in outcomes.values()) + len(self._not_told(differing, outcomes)),
             duplicates=sum(_doubled(here, there) for there in sides.values()),
             leaks=len(leaks),
@@ -208,6 +209,7 @@ class Oracle:
         before: Sequence[Words],
         after: Sequence[Words],
         ids: Collection[str],
+        since: Mapping[str, int],
     ) -> tuple[set[tuple[str, str]], int]:
         """Return what was found where it should not be, and how many different texts were looked for.
 
@@ -220,7 +222,7 @@ class Oracle:
             wanted = wanted_at(name, before, [*ids, *_traces(here, sides[name], withdrawn)])
             later = wanted_at(name, after, [*ids, *_traces(here, sides[name], ())])
             searched |= later.texts | later.words
-            leaks |= {(name, text) for text in _said_since(one, sides[name]).found(later)}
+            leaks |= {(name, text) for text in _said(one.exchanges[since[name] :], sides[name]).found(later)}
             corpus = Corpus()
             for exchange in one.exchanges:
                 for content in (
@@ -317,8 +319,8 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: n for name, n in counts.items() if n}
 
 
-def _writes(one: Watched) -> int:
-    return sum(exchange.method in WRITES for exchange in one.exchanges[one.before_last_run :])
+def _writes(one: Watched, since: int) -> int:
+    return sum(exchange.method in WRITES for exchange in one.exchanges[since:])
 
 
 def _why_kept(plan: Json, goal: Json) -> str:
@@ -337,10 +339,10 @@ def _why_kept(plan: Json, goal: Json) -> str:
             return "unexplained"
 
 
-def _said_since(one: Watched, there: There) -> Corpus:
-    """Return what we said to an EHR since the withdrawal and what stands there; it may well have said it to us."""
+def _said(exchanges: Sequence[Exchange], there: There) -> Corpus:
+    """Return what we said to an EHR and what stands there; what it said to us then is its own affair."""
     corpus = Corpus()
-    for exchange in one.exchanges[one.after_withdrawal :]:
+    for exchange in exchanges:
         corpus.take(exchange.request_head)
         corpus.take(exchange.request_content)
     for page in there.raw.splitlines():

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from fhirgoals.demo.oracle_sides import Here, There, coded, extension, steps_of
@@ -36,6 +37,7 @@ class Scene:
     there: There
     edits: Sequence[Json]
     rounds: Sequence[Collection[str]]
+    shown: Mapping[str, Json]
 
     def resource(self, edit: Json) -> Json:
         """Return the goal's resource there, the first of several; an empty object where there is none."""
@@ -56,7 +58,7 @@ def outcome(scene: Scene, edit: Json) -> str:
     if "add_goal" in edit:
         return _added(scene, edit)
     if "add_raw" in edit:
-        return "kept_untouched" if edit["add_raw"] in _extensions(scene.resource(edit)) else LOST
+        return "kept_untouched" if _untouched(scene, edit) else LOST
     if edit["side"] == "both":
         return _waiting(scene, edit, edit["ours"]["value"], edit["theirs"]["value"])
     here, there, wanted = _standing(scene, edit)
@@ -209,12 +211,19 @@ def _added(scene: Scene, edit: Json) -> str:
     return "created" if stands and reference in milestones & listed else LOST
 
 
-def _extensions(resource: Json) -> list[Json]:
-    """Return the extensions whose number is written as the script writes it, to the last digit."""
-    return [
-        {name: str(value) if name == "valueDecimal" else value for name, value in one.items()}
-        for one in resource.get("extension", ())
-    ]
+def number_shown(resource: Json, edit: Json) -> str | None:
+    """Return the number of the EHR's own extension as it is written in a resource, to the last digit."""
+    found = [one for one in resource.get("extension", ()) if one["url"] == edit["add_raw"]["url"]]
+    return str(found[0].get("valueDecimal")) if len(found) == 1 else None
+
+
+def _untouched(scene: Scene, edit: Json) -> bool:
+    """Tell whether the extension stands there as the EHR showed it right after its own edit, of the value it was given.
+
+    A server may drop digits itself; then those that it kept must still be there.
+    """
+    first, now = number_shown(scene.shown[edit["id"]], edit), number_shown(scene.resource(edit), edit)
+    return now is not None and now == first and Decimal(now) == Decimal(edit["add_raw"]["valueDecimal"])
 
 
 def plain(value: Json) -> Json:

@@ -26,16 +26,23 @@ GONE = (404, 410)
 class Withdrawal:
     """What is left of one withdrawn goal at the EHR, said without its words.
 
-    `places` still show or name it in a current resource; `never_seen` are those where the script says a reference was,
-    and it never was; `versions` counts older versions with content of the goal itself, None where the EHR shows no
-    history; `left` counts, by type, the older versions of all resources that still show its words.
+    `references` say where a current resource still names it, or that it is still there itself; `words` where one shows
+    its words (each of those is a leak by content besides). `never_seen` are those where the script says a reference
+    was, and it never was. `versions` counts older versions with content of the goal itself, None where the EHR shows no
+    history of it; `left`, by type, the older versions of all resources that still show its words, None likewise.
     """
 
-    places: Sequence[str]
+    references: Sequence[str]
+    words: Sequence[str]
     never_seen: Sequence[str]
     unchanged_here: bool
     versions: int | None
-    left: Mapping[str, int]
+    left: Mapping[str, int | None]
+
+    @property
+    def places(self) -> list[str]:
+        """Everything that is left in current resources."""
+        return [*self.references, *self.words]
 
     @property
     def outcome(self) -> str:
@@ -52,30 +59,39 @@ def judge(
     here = scene.here
     resource_id = trail.ids.get(("Goal", here.system, here.wire_id("Goal", edit["plan"], edit["goal"])))
     if resource_id is None:
-        return Withdrawal((), ("the goal itself",), unchanged_here=False, versions=None, left={})
+        return Withdrawal((), (), ("the goal itself",), unchanged_here=False, versions=None, left={})
     target = f"Goal/{resource_id}"
     wanted = Wanted(frozenset(words), frozenset())
     names = list(_named(scene, trail, target, expect["references_removed_from"], file, edit["goal"]))
     listed = {tree["id"] for tree, *_ in names}
-    places = [
+    references = [
         *_itself(scene, server, edit, target),
-        *(place for _, place, now, _ in names if now),
+        *(place for _, place, now, _ in names if now and not _by_words(place)),
         # Whatever else names it: the script lists only where we put it.
         *(
             f"a {tree['resourceType']} refers to it"
             for tree in scene.there.resources
             if tree.get("id") not in listed and target in set(_references(tree))
         ),
+    ]
+    shown = [
+        *(place for _, place, now, _ in names if now and _by_words(place)),
         *(f"a {tree['resourceType']} shows its words" for tree in scene.there.resources if _shows(tree, wanted)),
     ]
     versions = _history(server, target)
     return Withdrawal(
-        places=places,
+        references=references,
+        words=shown,
         never_seen=[place for _, place, _, before in names if not before],
         unchanged_here=_unchanged(here.goal(edit["goal"]), _goal(file, edit["goal"]), expect["unchanged_here"]),
         versions=None if versions is None else len(versions),
         left=_left(scene, server, edit["plan"], target, wanted),
     )
+
+
+def _by_words(place: str) -> bool:
+    """Tell whether a place of the script is known by the goal's words in it, not by a reference."""
+    return ": activity of " in place or place.endswith(": narrative")
 
 
 def _itself(scene: Scene, server: Server, edit: Json, target: str) -> Iterator[str]:
@@ -131,7 +147,7 @@ def _names(place: str, tree: Json, target: str, file: Json, goal_id: str) -> boo
             raise ValueError(f"the oracle does not know the place {place}")
 
 
-def _left(scene: Scene, server: Server, plan_id: str, target: str, wanted: Wanted) -> dict[str, int]:
+def _left(scene: Scene, server: Server, plan_id: str, target: str, wanted: Wanted) -> dict[str, int | None]:
     subject = scene.care_plan(plan_id).get("subject")
     around = [
         f"{tree['resourceType']}/{tree['id']}"
@@ -139,11 +155,12 @@ def _left(scene: Scene, server: Server, plan_id: str, target: str, wanted: Wante
         for tree in scene.there.made_by(kind, scene.here.system)
         if tree.get("subject") == subject
     ]
-    left: dict[str, int] = {}
+    left: dict[str, int | None] = {}
     for reference in dict.fromkeys((target, *around)):
-        older = [one for one in _history(server, reference) or () if _shows(one, wanted)]
-        kind = reference.partition("/")[0]
-        left[kind] = left.get(kind, 0) + len(older)
+        kind, versions = reference.partition("/")[0], _history(server, reference)
+        before = left.get(kind, 0)
+        shown = None if versions is None else sum(_shows(one, wanted) for one in versions)
+        left[kind] = None if before is None or shown is None else before + shown
     return left
 
 

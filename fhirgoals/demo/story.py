@@ -5,7 +5,7 @@ Every sentence comes from the oracle's figures and the outcome of each edit; one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from textwrap import wrap
@@ -50,7 +50,7 @@ def tell(
         "- " + ", ".join(_KEPT.get(why, "{} " + why).format(n) for why, n in first.kept_here.items()) + ".",
         *_not_sent(script, plans, verdict.census, main),
     ]
-    tellers = _Tellers(script, plans, verdict.versions_left)
+    tellers = _Tellers(script, plans, verdict)
     for act in script.acts:
         if act.edits:
             lines.append("")
@@ -85,10 +85,10 @@ def _not_sent(script: Script, plans: Sequence[Plan], census: Census, main: str) 
 
 
 class _Tellers:
-    def __init__(self, script: Script, plans: Sequence[Plan], left: Mapping[str, int]) -> None:
+    def __init__(self, script: Script, plans: Sequence[Plan], verdict: Verdict) -> None:
         self._script = script
         self._plans = {plan.id: plan for plan in plans}
-        self._versions_left = left
+        self._verdict = verdict
 
     def tell(self, edit: Edit, outcome: str) -> str:
         who = self._name(edit.by)
@@ -99,8 +99,10 @@ class _Tellers:
             case "pulled":
                 return f"{who} {self._did(edit, what)}: it is here."
             case "kept_untouched":
-                number = edit.tree["add_raw"]["valueDecimal"]
-                return f"A field of the EHR's own in {what} is untouched, its {number} to the last digit."
+                digits = edit.tree["add_raw"]["valueDecimal"]
+                if self._verdict.numbers[edit.id] != digits:  # Medplum keeps numbers, not digits
+                    digits = f"{digits}, which it stores as {self._verdict.numbers[edit.id]},"
+                return f"A field of the EHR's own in {what} is untouched, its {digits} to the last digit."
             case "merged":
                 return f"{who} {self._did(edit, what)} before anybody looked: both sides have it."
             case "conflict":
@@ -119,9 +121,10 @@ class _Tellers:
                 return f"{who}: the edit of {what} ended as {outcome.upper()}."
 
     def _left(self) -> str:
-        counted = [(self._versions_left.get(kind, 0), what) for kind, what in _LEFT.items()]
-        left = " and ".join(f"{n} of {what}" for n, what in counted if n)
-        return f"{left}, all older versions" if left else "no older version"
+        left = [(self._verdict.versions_left.get(kind, 0), what) for kind, what in _LEFT.items()]
+        unknown = [f"nothing that the EHR shows of {what}" for n, what in left if n is None]
+        counted = [f"{n} older version{'s' * (n != 1)} of {what}" for n, what in left if n]
+        return " and ".join([*unknown, *counted]) or "no older version"
 
     def _did(self, edit: Edit, what: str) -> str:
         match edit.tree:

@@ -21,8 +21,11 @@ PRIORITY = "http://terminology.hl7.org/CodeSystem/goal-priority"
 ACHIEVEMENT = "http://terminology.hl7.org/CodeSystem/goal-achievement"
 
 
-def edit(server: Server, wanted: Edit, *, text: str, patient: str, author: str, at: datetime) -> None:
-    """Make one edit of the script in the goal of that patient that reads `text`."""
+def edit(server: Server, wanted: Edit, *, text: str, patient: str, author: str, at: datetime) -> Json:
+    """Make one edit of the script in the goal of that patient that reads `text`; return the goal as the EHR shows it.
+
+    Servers may store less than they were given: Medplum drops the last digit of 7.10.
+    """
     found = next((goal for goal in _goals(server, patient) if goal["description"]["text"] == text), None)
     if found is None:
         raise RemoteError(f"the EHR shows no goal with the words that edit {wanted.id} is about")
@@ -33,6 +36,7 @@ def edit(server: Server, wanted: Edit, *, text: str, patient: str, author: str, 
     stored = server.ask("PUT", f"Goal/{goal['id']}", exact_json.dumps(goal), if_match=etag)
     if stored.status != 200:
         raise RemoteError(f"the EHR did not take edit {wanted.id} (status {stored.status})")
+    return exact_json.loads(server.ask("GET", f"Goal/{goal['id']}").body)
 
 
 def _goals(server: Server, patient: str) -> Iterator[Json]:
