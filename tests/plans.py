@@ -151,6 +151,7 @@ goals:
     target_date: 2026-11-30
     completion_criterion: Criterion text
     readiness: {importance: 7, confidence: 6}
+    smart: {date: 2026-01-06, rule_version: Rule version text, letters: {S: pass, M: warn}, reasons: [Reason code]}
     targets:
       - {id: t-1, measure: m-1, op: "<", value: 5.0, range: [1.0, 5.0], by: 2026-11-01, sustain: {count: 3, span_days: 21, apart_days: 7}}
       - {id: t-2, measure: m-2, foreign_detail: {foreign: '{"detailString":"x"}'}}

@@ -65,6 +65,8 @@ def refusal(name: str, findings: tuple[Finding, ...], what_to_do: str = "mend it
 
 def not_allowed(path: Path, answers: tuple[Refusal, ...]) -> BadPlan:
     """Return the error for an edited file whose changes are not all allowed: one line each, by the file's own line."""
+    if nobody := next((each for each in answers if each.code == "no_part_in_plan"), None):
+        return BadPlan(f"{path}: --by: {nobody.sentence.removesuffix('.')} ({nobody.at}); nothing was written")
     text = read_bytes(path, MAX_BYTES + 1).decode("utf-8", "replace")
     told = []
     for each in answers:

@@ -62,7 +62,8 @@ def put(
 ) -> None:
     """Take plans in: a new one, or the new state of one that is there. All of the files, or none.
 
-    Of a plan that is there each difference is judged as what it is: who may do it, and which move is allowed.
+    A new plan states what is, whoever puts it. Of a plan that is there only people with a part in it change anything,
+    and each difference is judged as what it is: who may do it, and which move is allowed.
     A file that `get` wrote names its revision, and is refused where the store has moved on since. A file that names
     none is refused only where it would undo what an EHR changed. Warnings are shown and don't refuse.
     """
@@ -144,6 +145,9 @@ def _one(
     because = cast(RevisionReason, reason)
     answer = put_diff(stored.plan, plan, Actor(by), at.date(), because, rev=stored.rev, connections=names)
     if not isinstance(answer, Accepted):
+        if {each.code for each in answer} == {"nothing_changes"}:
+            # It differs in what is computed and taken from no file, such as SMART letters.
+            return Put(stored.plan, stored.rev, False, 0, True, warnings)
         raise not_allowed(path, answer)
     rev = save(tx, answer, stored.rev, by, at, connections)
     return Put(answer.plan, rev, False, len(answer.touched), False, warnings)

@@ -20,6 +20,7 @@ from fhirgoals.domain.readings import baseline, series
 from fhirgoals.domain.records import Goal, Measure, Plan, ProgressEntry, Step, Target
 from fhirgoals.domain.smart import Assessment
 from fhirgoals.domain.steps import count
+from fhirgoals.domain.targets import aim
 
 _NOTE = 160
 """A note is cut at a word after so many characters; `get` has the whole of it."""
@@ -196,10 +197,14 @@ def _target(told: Told, goal: Goal, target: Target) -> str:
     facts = [f"{way}{say.with_unit(now, measure)}"]
     if state.percent is not None:
         facts.append(f"{say.percent(state.percent)} of the way")
+    wanted = aim(target)
     if state.met:
         late = f", {say.days(state.late_days)} late" if state.late_days else ""
         facts.append(f"met on {words.on_day(state.met_on)}{late}")
-    elif state.trend is not None and not is_closed(goal):
+    elif state.percent is None and wanted and first is not None and wanted.is_met_by(first.value):
+        # There was no way to go, so no share of it can be told.
+        facts.append("met at the start, no longer")
+    if not state.met and state.trend is not None and not is_closed(goal):
         facts.append(say.TREND[state.trend])
     return f"{head} {', '.join(facts)}; {asked}"
 
@@ -361,12 +366,22 @@ def _own_answer(told: Told, goal: Goal) -> Iterator[str]:
         yield f"You agreed{day}" + (f"; so did {who}" if who else "") + (f"; still to answer: {still}" if still else "")
 
 
+def _smart_then(goal: Goal) -> str:
+    """Say how SMART a goal was when it last took a step towards work, by the rules of that day."""
+    kept = goal.smart
+    if kept is None:
+        return ""
+    counted = [result for result in kept.letters.values() if result != "not_applicable"]
+    then = f"{counted.count('pass')} of {len(counted)} on {words.on_day(kept.date)}"
+    return f"; on record: {then}, by rule version {clean(kept.rule_version)}"
+
+
 def _hints(told: Told, goal: Goal) -> Iterator[str]:
     """Yield how SMART a goal is and what to look at, in plain words, and what time has made of it."""
     found = told.smart.get(goal.id)
     if found is not None and not is_closed(goal):
         letters = {reason.code: letter.letter for letter in found.letters for reason in letter.reasons}
-        yield f"SMART: {found.passed} of {found.applicable}"
+        yield f"SMART: {found.passed} of {found.applicable}{_smart_then(goal)}"
         for hint in found.hints:
             yield f"- {say.LETTER[letters[hint.code]]}: {hint.sentence}"
     for warning in told.figures.warnings:

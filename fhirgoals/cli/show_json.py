@@ -35,6 +35,7 @@ def therapist_tree(told: Told) -> dict[str, Tree]:
                 "rule_version": smart.rule_version,
                 "hints": [{"code": each.code, "sentence": each.sentence} for each in smart.hints],
             }
+        one["smart_kept"] = _as_tree(goal.smart)
         one["acceptance"] = _as_tree(goal.acceptance)
         one["own_figure"] = _of(figures.figures, goal)
         one["roll_up"] = _of(figures.roll_ups, goal)

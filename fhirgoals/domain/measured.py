@@ -12,6 +12,7 @@ import msgspec
 
 from fhirgoals.domain import codes
 from fhirgoals.domain.base import Coding, Day, Foreign, OptionalDate, Record
+from fhirgoals.domain.smart_reasons import Letter, Result
 
 
 class Sustain(Record, frozen=True, kw_only=True):
@@ -97,6 +98,18 @@ class Gas(Record, frozen=True, kw_only=True):
     baseline: int | None = None
     levels: dict[Literal["-2", "-1", "0", "1", "2"], str] = msgspec.field(default_factory=dict)
     ratings: tuple[GasRating, ...] = ()
+
+
+class SmartResult(Record, frozen=True, kw_only=True):
+    """How SMART a goal was on the day it was drafted, proposed, agreed to or begun, and by which version of the rules.
+
+    Computed by `smart` and kept with the goal, so that it stays readable when rules or goal change. No one enters it.
+    """
+
+    date: Day
+    rule_version: str
+    letters: dict[Letter, Result]
+    reasons: tuple[str, ...] = ()
 
 
 class Trial(Record, frozen=True, kw_only=True):

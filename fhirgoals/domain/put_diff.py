@@ -17,7 +17,7 @@ from fhirgoals.domain.invariants import check, errors
 from fhirgoals.domain.places import line_of
 from fhirgoals.domain.records import Plan, Revision
 from fhirgoals.domain.units import touched
-from fhirgoals.domain.who import TABLE, Actor, Table, part_of
+from fhirgoals.domain.who import NO_PART, TABLE, Actor, Table, part_of
 
 __all__ = ["line_of", "put_diff"]
 
@@ -44,8 +44,7 @@ def put_diff(
     """
     part = part_of(before or after, actor, clock)
     if part is None or (before is None and part.role not in ("therapist", "supervisor", "import")):
-        sentence = "This person has no part in this plan that lets them put it."
-        return (Refusal("no_part_in_plan", "participants", sentence, after.id),)
+        return (Refusal("no_part_in_plan", "participants", NO_PART, after.id),)
     why = Why(part.id or actor.by, because, requested_by, client_agreed, summary)
     if before is None:
         return _first(after, why, clock, rev, connections)

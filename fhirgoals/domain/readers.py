@@ -37,6 +37,7 @@ KEPT_FROM_CLIENT: Mapping[tuple[str, str], str] = {
     ("Plan", "strengths"): "a working note of the therapist's",
     ("Plan", "discharge_criteria"): "for the therapist to judge",
     ("Discharge", "summary"): "a summary for staff",
+    ("Goal", "smart"): "for the therapist to judge by",
     ("Goal", "readiness"): "asked in session, for the therapist to judge",
     ("Goal", "findings"): "content of conversation",
     ("Goal", "revisions"): "what staff wrote about each version",

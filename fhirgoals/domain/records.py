@@ -28,7 +28,18 @@ from fhirgoals.domain.base import (
     Stamp,
     fields_of,
 )
-from fhirgoals.domain.measured import Cutoff, Gas, GasRating, Measure, Reading, Sustain, Target, Trial, Weight
+from fhirgoals.domain.measured import (
+    Cutoff,
+    Gas,
+    GasRating,
+    Measure,
+    Reading,
+    SmartResult,
+    Sustain,
+    Target,
+    Trial,
+    Weight,
+)
 
 __all__ = [
     "Acceptance",
@@ -68,6 +79,7 @@ __all__ = [
     "Revision",
     "Session",
     "Signature",
+    "SmartResult",
     "Staff",
     "Stamp",
     "Step",
@@ -216,6 +228,7 @@ class Goal(Record, frozen=True, kw_only=True):
     target_date: OptionalDate = None
     completion_criterion: str | None = None
     readiness: Readiness | None = None
+    smart: SmartResult | None = None
     targets: tuple[Target, ...] = ()
     gas: Gas | None = None
     predecessors: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ import msgspec
 from fhirgoals.domain.agreement import client_side
 from fhirgoals.domain.disclosure import addressed_problems
 from fhirgoals.domain.instruments import Catalogue
-from fhirgoals.domain.records import Goal, Plan, Record
+from fhirgoals.domain.records import Goal, Plan, Record, SmartResult
 from fhirgoals.domain.reviews import next_due
 from fhirgoals.domain.smart_limits import SmartRules
 from fhirgoals.domain.smart_reasons import REASONS, Letter, Result
@@ -104,6 +104,16 @@ def assess_all(
     """Return the letters of every goal by its id, in the plan's order."""
     facts = _facts(plan, as_of, rules, catalogue, reused)
     return {goal.id: _assessed(goal, facts) for goal in plan.goals}
+
+
+def result_of(assessment: Assessment) -> SmartResult:
+    """Return what is kept of an assessment with its goal: day, rule version, letters, and the reasons by code."""
+    return SmartResult(
+        date=assessment.as_of,
+        rule_version=assessment.rule_version,
+        letters=assessment.results,
+        reasons=tuple(reason.code for each in assessment.letters for reason in each.reasons),
+    )
 
 
 def other_wordings(plan: Plan, others: Iterable[Plan]) -> frozenset[str]:

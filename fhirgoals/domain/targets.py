@@ -130,8 +130,9 @@ def percent_to(wanted: Aim, first: Decimal | None, last: Decimal | None, *, met:
     """Return the share of the way from the baseline to the target, 0 to 1, unrounded.
 
     `(c-b)/(t-b)`; for a range `1 - d(c)/d(b)` by distance; without a reading c = b. Where there is no way to go
-    (no baseline, or one that meets the target already) it is 1 when the target is met, else `None`: the plain
-    formula would call a patient who left the target behind 100 %.
+    (no baseline, or one that meets the target already) it is 1 when the target is met, else `None`. The reference says
+    so for b = t and is silent on a baseline beyond the target; its bare formula would call a client who has left such
+    a target behind 100 %, and one who stays there 0 %.
     """
     if first is None:
         return Decimal(1) if met else None

@@ -51,6 +51,12 @@ Of an EHR's or an import's edits: queue: waits as a proposal; taken: as it is; a
 as imported; ignored: kept in the history only.
 """
 
+NO_PART = (
+    "This person has no part in this plan today, so they change nothing in it:"
+    " let one of its therapists do it, or add the person to its participants."
+)
+"""What is said to someone without a part, whoever they are and whatever they ask."""
+
 Table: TypeAlias = Mapping[Action, Mapping[Role, Answer]]
 
 

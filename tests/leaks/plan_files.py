@@ -47,6 +47,7 @@ INSIDE = {
     "Goal.gas": "Gas",
     "Gas.ratings": "GasRating",
     "Goal.readiness": "Readiness",
+    "Goal.smart": "SmartResult",
     "Goal.acceptance": "Acceptance",
     "Goal.steps": "Step",
     "Step.trials": "Trial",

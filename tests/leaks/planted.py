@@ -67,6 +67,7 @@ NO_PLANT = {
     "Target.op": "one of six signs",
     "Step.owner": "one of three words",
     "Step.status": "a word of a required value set",
+    "SmartResult.letters": "one of four words for each of five letters",
     "Review.next_due": "derived, in no record",
 }
 """Rows whose value is one of a few words, a truth value or a place: tests compare runs, or look at a path."""
@@ -87,6 +88,7 @@ LISTS = {
     "Goal.readiness": "Readiness.importance",
     "Goal.targets": "Target.value",
     "Goal.gas": "Gas.levels",
+    "Goal.smart": "SmartResult.rule_version",
     "Goal.acceptance": "Acceptance.reason",
     "Goal.steps": "Step.text",
     "Goal.progress": "ProgressEntry.text",

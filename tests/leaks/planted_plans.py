@@ -153,6 +153,7 @@ def _goal(f: Field, at: str, parent: str | None, others: Tree, **changes: Any) -
         "target_date": f.date("Goal.target_date", at),
         "completion_criterion": f.text("Goal.completion_criterion", at),
         "readiness": {"importance": f.whole("Readiness.importance", at), "confidence": f.whole("Readiness.confidence", at)},
+        "smart": {"date": f.date("SmartResult.date", at), "rule_version": f.text("SmartResult.rule_version", at), "letters": {"S": "pass"}, "reasons": [f.text("SmartResult.reasons", at)]},
         "targets": _targets(f, at, others["measures"]),
         "gas": _gas(f, at),
         "predecessors": [others["earlier"]],

@@ -102,6 +102,42 @@ def test_a_file_from_get_is_refused_once_the_store_moved_on(
     assert put(url, str(mine), "--expect", "2") == 0
 
 
+def test_who_has_no_part_in_a_plan_is_told_so_and_what_to_do(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An edit by someone without a part is refused as a whole: not the file is at fault but who put it."""
+    assert put(url, str(PLANS[0])) == 0
+    edited = tmp_path / "edited.yaml"
+    edited.write_text(PLANS[0].read_text().replace("in the Tuesday meeting", "in the Monday meeting"))
+    capsys.readouterr()
+    assert main(["--store", url, "put", str(edited), "--by", "staff-99", "--reason", "review"]) == 2
+    told = capsys.readouterr().err
+    assert "--by: This person has no part in this plan today" in told
+    assert "add the person to its participants (plan-dep-01); nothing was written" in told
+    assert "of its changes" not in told
+
+
+def test_a_file_that_leaves_kept_smart_letters_out_changes_nothing(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SMART letters are computed: a file without them, or with others, is the plan as it stands."""
+    assert put(url, str(PLANS[0])) == 0
+    propose = ["goal", "propose", "plan-dep-01", "--text", "Cook twice a week", "--under", "g-mood", "--by", "staff-7"]
+    assert main(["--store", url, *propose]) == 0
+    capsys.readouterr()
+    assert main(["--store", url, "get", "plan-dep-01"]) == 0
+    plan = load_plan(capsys.readouterr().out, name="printed")
+    assert plan.goals[-1].smart is not None
+    bare = tmp_path / "bare.yaml"
+    bare.write_text(
+        dump_plan(
+            msgspec.structs.replace(plan, goals=(*plan.goals[:-1], msgspec.structs.replace(plan.goals[-1], smart=None)))
+        )
+    )
+    assert put(url, str(bare)) == 0
+    assert "nothing changed, revision 2" in capsys.readouterr().out
+
+
 def test_a_vanished_goal_is_refused(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A goal can't be left out of a file: entered in error is the only delete (invariant 17)."""
     plan = load_plan(PLANS[3].read_bytes(), name=PLANS[3].name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from fhirgoals.cli.main import main
 from fhirgoals.cli.sparkline import as_ascii, has_blocks, sparkline
 from fhirgoals.cli.tree import goal_numbers
 from fhirgoals.domain.planfile import dump_plan, load_plan
-from fhirgoals.domain.records import Plan, Withheld
+from fhirgoals.domain.records import Plan, SmartResult, Withheld
 from fhirgoals.domain.smart_limits import standard as smart_rules
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("0*.yaml"))
@@ -327,6 +328,36 @@ def test_hints_say_by_which_rules(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"SMART hints by rule version {version}" in shown(capsys, OCD)
     assert "rule version" not in shown(capsys, WORKLIFE)
     assert {goal["smart"]["rule_version"] for goal in tree(capsys, OCD)["goals"]} == {version}
+
+
+def test_kept_letters_are_shown_to_the_therapist_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside today's letters stand those of the day when the goal was proposed or begun, with their rules' version."""
+    plan = plan_of(OCD)
+    kept = SmartResult(date=date(2026, 10, 30), rule_version="1-0badcafe", letters={"S": "warn", "M": "not_applicable"})
+    goals = tuple(msgspec.structs.replace(each, smart=kept) for each in plan.goals)
+    file = tmp_path / "kept.yaml"
+    file.write_text(dump_plan(msgspec.structs.replace(plan, goals=goals)))
+    assert "SMART: 4 of 5; on record: 0 of 1 on 30 Oct 2026, by rule version 1-0badcafe" in shown(capsys, file)
+    assert goal_in(tree(capsys, file), "g-free")["smart_kept"]["rule_version"] == "1-0badcafe"
+    for reader in ("client", "ehr-main"):
+        for form in ([], ["--json"], ["--full"]):
+            assert "0badcafe" not in shown(capsys, file, "--as", reader, *form)
+
+
+def test_a_target_that_was_met_at_the_start_and_left_is_told_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No share of the way is made up where there was no way to go: the line says that it was met and is no longer."""
+    plan = plan_of(ADOLESCENT)
+    measures = tuple(
+        msgspec.structs.replace(each, baseline=msgspec.structs.replace(each.baseline, value=Decimal(8)))
+        if each.id == "m-phq9" and each.baseline
+        else each
+        for each in plan.measures
+    )
+    file = tmp_path / "left.yaml"
+    file.write_text(dump_plan(msgspec.structs.replace(plan, measures=measures)))
+    assert "8 → 18, met at the start, no longer, getting worse; target: under 10" in shown(capsys, file)
 
 
 def test_every_reader_s_refusal_fits_the_terminal(

@@ -27,7 +27,7 @@ from fhirgoals.domain.commands.scene import Scene
 from fhirgoals.domain.commands.settling import Why, settled
 from fhirgoals.domain.records import Foreign, Plan
 from fhirgoals.domain.references import ids_of
-from fhirgoals.domain.who import TABLE, Actor, Table, part_of
+from fhirgoals.domain.who import NO_PART, TABLE, Actor, Table, part_of
 
 Rule = Callable[[Scene, Any], Done | Refusal]
 
@@ -121,7 +121,7 @@ def decide_command(
     """
     part = part_of(plan, actor, clock)
     if part is None:
-        return Refusal("no_part_in_plan", "participants", "This person has no part in this plan.", plan.id)
+        return Refusal("no_part_in_plan", "participants", NO_PART, plan.id)
     refused = _closed_to_all(plan, command) or _unknown_author(plan, command)
     if refused is not None:
         return refused

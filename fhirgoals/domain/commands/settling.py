@@ -7,6 +7,7 @@ from datetime import date
 
 from fhirgoals.domain.changes import changes
 from fhirgoals.domain.codes import RevisionReason
+from fhirgoals.domain.commands.assessing import assessed
 from fhirgoals.domain.commands.outcome import Accepted, Done, Refusal
 from fhirgoals.domain.invariants import Finding, check, check_change, errors
 from fhirgoals.domain.records import Plan, Revision
@@ -40,7 +41,8 @@ def settled(
     faults = broken(before, done.plan, connections)
     if faults:
         return faults[0]
-    made = changes(before, done.plan)
+    after = assessed(before, done.plan, today)
+    made = changes(before, after)
     if not made:
         return Refusal("nothing_changes", "", "This changes nothing: the plan is so already.", before.id)
     revision = Revision(
@@ -53,7 +55,7 @@ def settled(
         summary=why.summary,
         changes=made,
     )
-    return Accepted(done.plan, revision, touched(before, done.plan), done.also)
+    return Accepted(after, revision, touched(before, after), done.also)
 
 
 def _mark(finding: Finding) -> tuple[str, str, str]:
