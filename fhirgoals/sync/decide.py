@@ -39,7 +39,7 @@ class Place(StrEnum):
 class Ours:
     """Our side of one plan as the connection may see it.
 
-    `visible` are the disclosed and linked units, `hidden` the units that we have and it may not see, `revs` the
+    `visible` are the disclosed and linked units, `hidden` what we have and it may not see, `revs` the
     revision that last touched each unit, `goals` the goals that go there, depth first. `born_there` are members that
     came from this connection and go back only to it; `elsewhere` are units whose value came from another EHR that this
     one is not told of, with our value (they are not in `visible`). `refused` is why nothing goes there at all, if so;
@@ -49,7 +49,7 @@ class Ours:
     plan_id: str
     rev: int
     visible: Values
-    hidden: frozenset[Unit] = frozenset()
+    hidden: Mapping[Unit, Json] = field(default_factory=dict)
     revs: Mapping[Unit, int] = field(default_factory=dict)
     goals: tuple[str, ...] = ()
     born_there: frozenset[Unit] = frozenset()
@@ -149,7 +149,7 @@ def decide(
         if verdict.action is not Action.QUIET:
             verdicts[unit] = verdict
     verdicts = _without_rings(_with_their_members(verdicts, ours, theirs), theirs)
-    waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, ours.elsewhere)]
+    waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
     waiting += _tree(ours, theirs, verdicts)
     return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
 
@@ -369,7 +369,7 @@ def _ours_moved(seen: Seen) -> bool:
     return seen.pair is None or seen.rev > seen.pair.rev
 
 
-def _units(verdicts: Mapping[Unit, Verdict], elsewhere: Mapping[Unit, Json]) -> list[Waiting]:
+def _units(verdicts: Mapping[Unit, Verdict], unseen: Mapping[Unit, Json]) -> list[Waiting]:
     waiting = []
     for unit, verdict in verdicts.items():
         kind = {Action.CONFLICT: "conflict", Action.PROPOSE: "proposal", Action.HOLD: "held"}.get(verdict.action)
@@ -377,6 +377,6 @@ def _units(verdicts: Mapping[Unit, Verdict], elsewhere: Mapping[Unit, Json]) -> 
             continue  # one item stands for the whole resource; or the next run knows
         seen = verdict.seen
         base = None if seen.pair is None else seen.pair.ours
-        ours = elsewhere.get(unit, seen.ours)  # the inbox is our own: it shows both values
+        ours = unseen.get(unit, seen.ours)  # the inbox is our own: it shows both values
         waiting.append(Waiting(kind, unit.owner, unit.name, verdict.why, base, ours, seen.theirs))
     return waiting

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from fhirgoals.domain.units import Json
+from fhirgoals.domain.units import Json, Unit
 from fhirgoals.errors import Outdated, Refused, RemoteError
 from fhirgoals.fhir.answers import Stored
 from fhirgoals.fhir.client import EhrClient
@@ -28,11 +28,12 @@ from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.newborn import in_scope
 from fhirgoals.sync.preview import Planned
+from fhirgoals.sync.rebase import outdated, rebased
 from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import IN_DOUBT, recover
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
-from fhirgoals.sync.view import Key, View, disclosed, load_view, there_of
+from fhirgoals.sync.view import MAPPER_VERSION, Key, View, disclosed, load_view, there_of, with_bases
 
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
@@ -48,6 +49,7 @@ class Counts:
     pushed: int = 0
     pulled: int = 0
     adopted: int = 0
+    rebased: int = 0
     conflicts: int = 0
     proposals: int = 0
     held: int = 0
@@ -130,6 +132,8 @@ class Runner:
             if patient is None:
                 counts.unlinked += 1
                 continue
+            pairs = rebased(view, context.today(), await self._waiting(plan_id))
+            view, counts.rebased = with_bases(view, pairs), counts.rebased + len(pairs)
             same = await self._same_patient(view, patient)
             planned = Planned(self.new_id, same, done, links, cleared, context.today)
             view, left = await recover(context, planned.armed(view), planned)
@@ -140,6 +144,26 @@ class Runner:
             counts.add_state(outcome)
         counts.requests, counts.writes = self.client.requests, 0
         return counts
+
+    async def _rebase(self, view: View, counts: Counts) -> View:
+        """Agree anew on what an older mapper read, in one transaction; nothing is sent by that."""
+        pairs = rebased(view, self.clock().date(), await self._waiting(view.plan.id))
+
+        def work(tx: Tx) -> None:
+            tx.bases.settle(self.connection, view.plan.id, pairs)
+            for key in outdated(view):
+                tx.links.put(replace(view.links[key], mapper_version=MAPPER_VERSION))
+
+        await self.store.write(work)
+        counts.rebased += len(pairs)
+        return await self._view(view.plan.id)
+
+    async def _waiting(self, plan_id: str) -> frozenset[Unit]:
+        """Return the units of a plan that wait for a person."""
+        items = await self.store.read(
+            lambda tx: tx.inbox.list(open_only=True, connection=self.connection, plan_id=plan_id)
+        )
+        return frozenset(Unit(item.owner, item.unit) for item in items if item.owner and item.unit)
 
     async def _second_look(self, view: View, reading: Reading) -> tuple[View, dict[str, list[Json]]]:
         """Return the view with the children that are to be read once more before they are judged (rule R9)."""
@@ -205,6 +229,8 @@ class Runner:
             if view.state != "armed":
                 counts.read += (await read_plan(self.client, view, patient)).read
                 return  # reads and counts; the mark stays, and what is due goes once it is armed
+            if outdated(view):
+                view = await self._rebase(view, counts)
             left: list[tuple[Intent, str]] = []
             same = await self._same_patient(view, patient) if view.intents else True
             if view.intents:

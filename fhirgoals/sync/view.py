@@ -158,8 +158,8 @@ def ours_of(view: View, on: date) -> Ours:
         for unit, value in visible(shown.plan, refs_of(view)).items()
         if unit not in elsewhere and not _without_its_words(unit, elsewhere, view.bases)
     }
-    hidden = frozenset(units(view.plan).keys() - seen.keys())
     real = units(view.plan)
+    hidden = {unit: value for unit, value in real.items() if unit not in seen}
     kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
     return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract)
 
