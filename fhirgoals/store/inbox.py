@@ -61,6 +61,11 @@ class Inbox:
         raised = statement.on_conflict_do_nothing(index_elements=[table.c.key], index_where=table.c.closed_at.is_(None))
         return self._connection.execute(raised.returning(table.c.id)).scalar_one_or_none() is not None
 
+    def keeps(self, item: Item) -> bool:
+        """Tell whether an item of the very same place, kind and values is there, open or closed."""
+        wanted = sa.select(schema.inbox.c.id).where(schema.inbox.c.key == item.key).limit(1)
+        return self._connection.execute(wanted).one_or_none() is not None
+
     def close_missing(self, connection: str, plan_id: str, keep_keys: Collection[str], at: datetime) -> tuple[int, ...]:
         """Close the plan's open items at the connection whose cause is gone; return their ids.
 

@@ -178,7 +178,7 @@ class _Builder:
                 settled |= {
                     unit: self._as_it_is(unit, value)
                     for unit, value in allowed.items()
-                    if self._complete(goal_id, unit)
+                    if unit.family != "relations" and self._complete(goal_id, unit)
                 }
                 continue
             sent = self._sent(allowed, goal_id)
@@ -288,9 +288,13 @@ class _Builder:
             return False
         if unit.family == "parent_map" and unit.member == goal_id:
             return True
+        if unit.family == "relations":
+            start, _kind, end = unit.member.split("|")
+            # The other end only ever loses an edge that somebody wrote there the other way round (`successor`).
+            return goal_id == start or (goal_id == end and value is None)
         there = self.there.theirs.assembled.values.get(unit)
         ends = carriers(self.ours.plan_id, unit, value, there)
-        return ("Goal", goal_id) in ends or (unit.family == "relations" and goal_id in unit.member.split("|"))
+        return ("Goal", goal_id) in ends
 
     def _allowed(self, goal_id: str, units: Values) -> Values:
         """Return the units without additions of a child that another parent still has there (rule R3)."""
@@ -310,6 +314,8 @@ class _Builder:
         return closes_a_ring(unit.member, goal_id, {**edges, unit.member: frozenset()})
 
     def _complete(self, goal_id: str, unit: Unit) -> bool:
+        if unit.family == "relations":
+            return goal_id == unit.member.partition("|")[0]
         if unit.family != "parent_map":
             return True
         wanted = self.pushes.get(unit) or ()

@@ -248,21 +248,21 @@ class _Run:
         return plan, accepted
 
     async def _send(self, call: Call) -> None:
-        unseen = self._changed_there(call) if call.takes_back else []
+        # Before the call: after it, nothing would know any more what it is about to overwrite.
+        lost = self._changed_there(call) if call.takes_back else self._overruled(call)
+        await self.effects.note_history(self.view, lost)
         self.view, self.there, result = await self.effects.send(self.view, self.there, call)
         if isinstance(result, Landed):
             self.doubtful.discard(call.key)
         match result:
             case Landed(left=left) if call.way != "write":
                 await self._took_back(call, left)
-                await self.effects.note_history(self.view, unseen)
             case Landed():
                 self.outcome.created += call.creates
                 self.outcome.pushed += not call.creates
                 self.outcome.operations.extend(describe([call]))
                 if call.creates:
                     self.there = replace(self.there, refs=refs_of(self.view))
-                await self._overruled(call)
             case NotLanded(why="refused" | "would_not_be_valid" | "several" | "other_patient"):
                 self.outcome.failed[call.key] = result.why
             case NotLanded(why="later"):
@@ -291,13 +291,13 @@ class _Run:
             {"resource": call.kind, "id": call.local_id, "way": self.view.config.retract, "versions_left": left}
         )
 
-    async def _overruled(self, call: Call) -> None:
-        lost = [
+    def _overruled(self, call: Call) -> list[Verdict]:
+        """Return what the EHR changed and policy does not take."""
+        return [
             verdict
             for unit, verdict in self.decision.verdicts.items()
             if unit in call.units and verdict.why == "policy_ours"
         ]
-        await self.effects.note_history(self.view, lost)
 
     async def finish(self, reading: Reading) -> None:
         """Raise what waits for a person and count it."""

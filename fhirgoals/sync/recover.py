@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from fhirgoals.domain.units import Unit, same_value
+from fhirgoals.domain.units import Unit, Values, same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
 from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
@@ -20,8 +20,8 @@ from fhirgoals.sync.call import Sent
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.context import Context
 from fhirgoals.sync.reading import Found, There, with_stored
-from fhirgoals.sync.rows import body_of, sent_units
-from fhirgoals.sync.view import Key, View, knowledge_of, last_seen, refs_of
+from fhirgoals.sync.rows import body_of, link_of, sent_units
+from fhirgoals.sync.view import Key, View, knowledge_of, last_seen, refs_of, with_link
 
 IN_DOUBT = "in_doubt"
 """Why an intent is left that was or may be sent: its ETag is still current, so it may land yet. Other writes to its
@@ -57,13 +57,19 @@ async def recover(context: Context, view: View, writes: Settling) -> tuple[View,
     """
     left: list[tuple[Intent, str]] = []
     there = last_seen(view)
+    settled: set[Key] = set()
     for intent in view.intents:
+        if (intent.kind, intent.local_id) in settled:
+            continue  # another call to the same resource landed: this one can't any more
+        links, bases = view.links, view.bases
         if intent.method == "create":
             view, there, why = await _created(context, view, there, writes, intent)
         else:
             view, there, why = await _updated(context, view, there, writes, intent)
         if why is not None:
             left.append((intent, why))
+        elif view.links is not links or view.bases is not bases:
+            settled.add((intent.kind, intent.local_id))
     return view, left
 
 
@@ -90,10 +96,25 @@ async def _created(
         return view, there, "other_patient"
     found = found_of(resource_id, tree)
     first = await _first_version(context, intent, resource_id, found)
-    view, there = await writes.landed(
-        view, there, (intent.kind, intent.local_id), first, sent_units(intent), "recovered"
-    )
+    units = _as_stored(view, there, intent, first)
+    view, there = await writes.landed(view, there, (intent.kind, intent.local_id), first, units, "recovered")
     return view, there, None
+
+
+def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[Unit, Sent]:
+    """Return what an intent carried as the resource that was found has it.
+
+    It need not be this intent's: an earlier create of the same goal may have landed late. A unit that holds something
+    else counts as theirs, agreed at no revision of ours, so that our value is newer and goes out.
+    """
+    units = sent_units(intent)
+    if view.config.operation_id_kept and stamp.operation_id(first.tree) == intent.id:
+        return units
+    sent, stored = _both(view, there, intent, first)
+    return {
+        unit: one if same_value(sent.get(unit), stored.get(unit)) else Sent(stored.get(unit), -1, one.complete)
+        for unit, one in units.items()
+    }
 
 
 async def _first_version(context: Context, intent: Intent, resource_id: str, found: Found) -> Found:
@@ -167,11 +188,17 @@ def _next_version(versions: Sequence[Version], etag: str | None, resource_id: st
 
 
 def _holds_what_was_sent(view: View, there: There, intent: Intent, candidate: Found) -> bool:
+    sent, stored = _both(view, there, intent, candidate)
+    return all(same_value(sent.get(unit), stored.get(unit)) for unit in sent_units(intent))
+
+
+def _both(view: View, there: There, intent: Intent, found: Found) -> tuple[Values, Values]:
+    """Return the units of what was sent, and of a version that stands there."""
     key = (intent.kind, intent.local_id)
-    refs, knowledge = refs_of(view), knowledge_of(view)
-    sent = with_stored(there, key, Found(candidate.resource_id, body_of(intent)), refs, knowledge)
-    stored = with_stored(there, key, candidate, refs, knowledge)
-    return all(
-        same_value(sent.theirs.assembled.values.get(unit), stored.theirs.assembled.values.get(unit))
-        for unit in sent_units(intent)
-    )
+    known = view
+    if key not in view.links:
+        known = with_link(view, link_of(view, *key, found, intent.opened_at))
+    refs, knowledge = refs_of(known), knowledge_of(known)
+    sent = with_stored(there, key, Found(found.resource_id, body_of(intent)), refs, knowledge)
+    stored = with_stored(there, key, found, refs, knowledge)
+    return sent.theirs.assembled.values, stored.theirs.assembled.values

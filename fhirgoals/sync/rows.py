@@ -92,7 +92,7 @@ def item_of(view: View, waiting: Waiting, at: datetime) -> Item:
 
 
 def note_losing_value(tx: Tx, view: View, verdict: Verdict, at: datetime) -> None:
-    """Keep a value that lost, or was ignored, in the history: as an item that is closed already."""
+    """Keep a value that lost, or was ignored, in the history: as an item that is closed already, once."""
     seen = verdict.seen
     item = Item(
         kind="history",
@@ -109,7 +109,8 @@ def note_losing_value(tx: Tx, view: View, verdict: Verdict, at: datetime) -> Non
         closed_at=at,
         close_reason=verdict.why,
     )
-    tx.inbox.raise_(item)
+    if not tx.inbox.keeps(item):
+        tx.inbox.raise_(item)
 
 
 def origin_of(view: View, found: Mapping[Key, Found], unit: Unit) -> Origin:
