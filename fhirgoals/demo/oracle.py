@@ -168,7 +168,9 @@ class Oracle:
                 self._faults += [f"edit {edit['id']}: never saw {place}" for place in one.never_seen]
                 told = [each["versions_left"] for each in reports if each["id"] == edit["goal"]]
                 self._compare(f"edit {edit['id']}: versions reported as left", [one.versions], told)
-        self._compare("resources taken back", len(found), len(reports))
+        way = self._script["connections"][self._main]["retract"]
+        wanted = sorted(edit["goal"] for edit in scene.edits if edit["id"] in found)
+        self._compare("goals taken back", wanted, sorted(each["id"] for each in reports if each["way"] == way))
         return found
 
     def _not_told(self, differing: Sequence[str], outcomes: Mapping[str, str]) -> list[str]:

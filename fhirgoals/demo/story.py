@@ -100,9 +100,10 @@ class _Tellers:
                 return f"{who} {self._did(edit, what)}: it is here."
             case "kept_untouched":
                 digits = edit.tree["add_raw"]["valueDecimal"]
+                stands = f"A field of the EHR's own in {what} is untouched"
                 if self._verdict.numbers[edit.id] != digits:  # Medplum keeps numbers, not digits
-                    digits = f"{digits}, which it stores as {self._verdict.numbers[edit.id]},"
-                return f"A field of the EHR's own in {what} is untouched, its {digits} to the last digit."
+                    return f"{stands}; the EHR itself made {self._verdict.numbers[edit.id]} of its {digits}."
+                return f"{stands}, its {digits} to the last digit."
             case "merged":
                 return f"{who} {self._did(edit, what)} before anybody looked: both sides have it."
             case "conflict":
@@ -122,7 +123,7 @@ class _Tellers:
 
     def _left(self) -> str:
         left = [(self._verdict.versions_left.get(kind, 0), what) for kind, what in _LEFT.items()]
-        unknown = [f"nothing that the EHR shows of {what}" for n, what in left if n is None]
+        unknown = [f"the EHR shows none of {what}" for n, what in left if n is None]
         counted = [f"{n} older version{'s' * (n != 1)} of {what}" for n, what in left if n]
         return " and ".join([*unknown, *counted]) or "no older version"
 
