@@ -28,6 +28,7 @@ from fhirgoals.domain.records import (
 from fhirgoals.domain.replay import replay
 from fhirgoals.domain.units import Unit
 from tests.plans import AS_OF, EXAMPLES, example, replace, with_goal
+from tests.unit.written import is_written
 
 DEP, OCD, IPR, DEV, ADO = (example(path) for path in EXAMPLES)
 THERAPIST, CLIENT, SUPERVISOR, PARTNER = "staff-7", "client-101", "staff-2", "related-31"
@@ -52,6 +53,7 @@ def done(command: c.AnyCommand, by: str = THERAPIST, plan: Plan = DEP, **how: An
 def refused(command: c.AnyCommand, by: str = THERAPIST, plan: Plan = DEP, **how: Any) -> tuple[str, str, str]:
     refusal = answer(command, by, plan, **how)
     assert isinstance(refusal, c.Refusal), refusal
+    is_written("refusals.csv", (refusal.code, refusal.path, refusal.at, refusal.sentence))
     return refusal.code, refusal.path, refusal.at
 
 

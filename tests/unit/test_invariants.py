@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fhirgoals.domain import invariants
 from fhirgoals.domain.disclosure import disclose
 from fhirgoals.domain.graph import cycles
 from fhirgoals.domain.invariants import check, check_change, check_disclosed, errors
@@ -41,14 +42,21 @@ from fhirgoals.domain.records import (
     Withheld,
 )
 from tests.plans import AS_OF, EXAMPLES, demo, example, goal, replace, small, with_goal
+from tests.unit.written import is_written
 
 CONNECTIONS = frozenset(demo()["connections"]) | {"ehr"}
 
 
 def found(plan: Plan) -> set[tuple[str, int, str, str, str]]:
-    return {
-        (each.code, each.invariant, each.severity, each.path, each.at) for each in check(plan, connections=CONNECTIONS)
-    }
+    return set(told(check(plan, connections=CONNECTIONS)))
+
+
+def told(findings: Iterable[invariants.Finding]) -> list[tuple[str, int, str, str, str]]:
+    """What is broken, in its order; each sentence is one that is written down."""
+    rows = [(each.code, each.invariant, each.severity, each.path, each.at) for each in findings]
+    for row, each in zip(rows, findings, strict=True):
+        is_written("findings.csv", (*row, each.sentence))
+    return rows
 
 
 def plus(*goals: object) -> Plan:
@@ -417,8 +425,7 @@ def test_a_tombstone_needs_nothing() -> None:
 
 def test_without_a_store_an_endpoint_is_a_warning() -> None:
     """Nobody knows the connections then, so nothing is refused."""
-    findings = check(small())
-    assert [(each.code, each.invariant, each.severity) for each in findings] == [("endpoint_unchecked", 24, "warn")]
+    assert told(check(small())) == [("endpoint_unchecked", 24, "warn", "disclosure.consents[0].endpoint", "plan-1")]
 
 
 def test_withheld_from_one_endpoint_needs_no_mark() -> None:
@@ -431,13 +438,12 @@ def test_entered_in_error_is_final() -> None:
     """A goal, step or plan that was entered in error can't come back."""
     before = short(lifecycle="entered_in_error", steps=(replace(STEP, n=1, status="entered_in_error"),))
     after = short(lifecycle="active", steps=(replace(STEP, n=1, status="planned"),))
-    codes = [(each.code, each.at, each.path) for each in check_change(before, after)]
-    assert codes == [
-        ("entered_in_error_is_final", "g-short", "goals[1].lifecycle"),
-        ("entered_in_error_is_final", "st-2", "goals[1].steps[0].status"),
+    assert told(check_change(before, after)) == [
+        ("entered_in_error_is_final", 17, "error", "goals[1].lifecycle", "g-short"),
+        ("entered_in_error_is_final", 17, "error", "goals[1].steps[0].status", "st-2"),
     ]
     voided = small(status="entered_in_error")
-    assert [each.path for each in check_change(voided, small())] == ["plan.status"]
+    assert told(check_change(voided, small())) == [("entered_in_error_is_final", 17, "error", "plan.status", "plan-1")]
     assert check_change(small(), voided) == ()
 
 
@@ -445,9 +451,9 @@ def test_nothing_vanishes() -> None:
     """A goal or step that is gone from the new version is refused; a step that moved to another goal is not gone."""
     before = small()
     after = replace(before, goals=before.goals[:1])
-    assert [(each.code, each.at) for each in check_change(before, after)] == [
-        ("goal_vanished", "g-short"),
-        ("step_vanished", "st-1"),
+    assert told(check_change(before, after)) == [
+        ("goal_vanished", 17, "error", "goals", "g-short"),
+        ("step_vanished", 17, "error", "goals", "st-1"),
     ]
     moved = with_goal(with_goal(before, "g-short", steps=()), "g-long", steps=before.goals[1].steps)
     assert check_change(before, moved) == ()
@@ -456,9 +462,12 @@ def test_nothing_vanishes() -> None:
 def test_a_plan_keeps_its_id_kind_and_person() -> None:
     """A plan can't be turned into another or given to another person."""
     other = replace(small(), id="plan-2", client=replace(small().client, id="client-2"))
-    assert [each.code for each in check_change(small(), other)] == ["plan_id_changed", "plan_subject_changed"]
+    assert told(check_change(small(), other)) == [
+        ("plan_id_changed", 17, "error", "plan.id", "plan-1"),
+        ("plan_subject_changed", 2, "error", "client.id", "plan-1"),
+    ]
     turned = replace(small(), kind="professional_development")
-    assert [each.code for each in check_change(small(), turned)] == ["plan_kind_changed"]
+    assert told(check_change(small(), turned)) == [("plan_kind_changed", 17, "error", "plan.kind", "plan-1")]
 
 
 def test_what_is_disclosed_is_checked() -> None:
@@ -468,20 +477,19 @@ def test_what_is_disclosed_is_checked() -> None:
     assert shown is not None
     assert check_disclosed(plan, shown, "ehr") == ()
     dangling = with_goal(shown, "g-long", predecessors=("g-short",))
-    assert [(each.code, each.invariant) for each in check_disclosed(plan, dangling, "ehr")] == [
-        ("dangling_in_export", 21)
+    assert told(check_disclosed(plan, dangling, "ehr")) == [
+        ("dangling_in_export", 21, "error", "goals[0].predecessors[0]", "g-long")
     ]
-    assert [(each.code, each.invariant) for each in check_disclosed(plan, plan, "ehr")] == [("withheld_in_export", 18)]
+    assert told(check_disclosed(plan, plan, "ehr")) == [("withheld_in_export", 18, "error", "goals[1].id", "g-short")]
 
 
 def test_what_is_disclosed_carries_the_strictest_label() -> None:
     """A goal that would go without the label of its problem is found (16)."""
     problem = replace(small().problems[0], sensitivities=("ADOL",))
     plan = small(problems=(problem,))
-    bare = check_disclosed(plan, plan, "ehr")
-    assert {(each.code, each.invariant, each.path) for each in bare} == {
-        ("label_not_inherited", 16, "goals[0].sensitivities"),
-        ("label_not_inherited", 16, "goals[1].sensitivities"),
+    assert set(told(check_disclosed(plan, plan, "ehr"))) == {
+        ("label_not_inherited", 16, "error", "goals[0].sensitivities", "g-long"),
+        ("label_not_inherited", 16, "error", "goals[1].sensitivities", "g-short"),
     }
 
 
@@ -494,7 +502,7 @@ def test_a_refusal_on_record_stands_in_for_the_agreement() -> None:
 def test_what_an_import_brought_is_flagged() -> None:
     """A first version that an import wrote is no refusal of the whole plan."""
     plan = small(revisions=(Revision(rev=1, date=AS_OF, by="batch-1", reason="import"),))
-    assert {each.severity for each in check(plan, CONNECTIONS)} == {"warn"}
+    assert {severity for _, _, severity, *_ in found(plan)} == {"warn"}
 
 
 def test_a_minor_who_consented_alone_is_not_spoken_for() -> None:

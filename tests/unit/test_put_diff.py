@@ -30,6 +30,7 @@ from fhirgoals.domain.records import (
 )
 from fhirgoals.domain.replay import replay
 from tests.plans import AS_OF, EXAMPLES, changed, every, example, full, goal, replace, small, with_goal
+from tests.unit.written import is_written
 
 DEP, OCD, IPR, DEV, ADO = (example(path) for path in EXAMPLES)
 TEXT = EXAMPLES[0].read_text(encoding="utf-8")
@@ -58,6 +59,8 @@ def without_letters(plan: Plan) -> Plan:
 def refused(after: Plan, by: str = THERAPIST, before: Plan = DEP, **how: Any) -> set[tuple[str, str]]:
     answer = put(after, by, before, **how)
     assert isinstance(answer, tuple), answer
+    for refusal in answer:
+        is_written("refusals.csv", (refusal.code, refusal.path, refusal.at, refusal.sentence))
     return {(refusal.code, refusal.path) for refusal in answer}
 
 

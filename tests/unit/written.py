@@ -1,0 +1,22 @@
+"""What people are told, word for word: the tests look each refusal and finding up in a table beside this file.
+
+A sentence that is new or changed fails its test until its row is in the table: read it as a therapist would.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def _rows(name: str) -> frozenset[tuple[str, ...]]:
+    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
+        return frozenset(tuple(row) for row in csv.reader(file))
+
+
+def is_written(name: str, told: Iterable[object]) -> None:
+    """Assert that this row is in `refusals.csv` (code, path, at, sentence) or `findings.csv` (code, number, …)."""
+    assert tuple(str(each) for each in told) in _rows(name)
