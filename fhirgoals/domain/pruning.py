@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import TypeVar
 
 from fhirgoals.domain import fields
@@ -45,6 +46,7 @@ NEUTRAL: Mapping[tuple[str, str], object] = {
 """What stands in a field that is emptied and that its record can't do without: the same for every plan."""
 
 
+@cache
 def may_stay(record: str, field: str) -> bool:
     """Say whether a field (by its name in a file) of a record keeps its value when the record is pruned."""
     if (record, field) in STRUCTURAL:
@@ -61,18 +63,26 @@ def pruned(record: R) -> R:
     """
     kind = type(record)
     kept: dict[str, object] = {}
-    for field in fields_of(kind):
-        if may_stay(kind.__name__, field.encode_name):
-            value = _value(getattr(record, field.name), kind.__name__, field.encode_name)
-            if value is not None or not field.required:
-                kept[field.name] = value
+    for name, known_as, required, stays in _fields(kind):
+        if stays:
+            value = _value(getattr(record, name), kind.__name__, known_as)
+            if value is not None or not required:
+                kept[name] = value
                 continue
-        if field.required:
-            neutral = NEUTRAL.get((kind.__name__, field.encode_name))
+        if required:
+            neutral = NEUTRAL.get((kind.__name__, known_as))
             if neutral is None:
-                raise Bug(f"{kind.__name__}.{field.encode_name} may not be disclosed and has no neutral value")
-            kept[field.name] = neutral
+                raise Bug(f"{kind.__name__}.{known_as} may not be disclosed and has no neutral value")
+            kept[name] = neutral
     return kind(**kept)
+
+
+@cache
+def _fields(kind: type[Record]) -> tuple[tuple[str, str, bool, bool], ...]:
+    """Return each field's name here and in a file, whether the record needs it, and whether it may stay."""
+    return tuple(
+        (one.name, one.encode_name, one.required, may_stay(kind.__name__, one.encode_name)) for one in fields_of(kind)
+    )
 
 
 def _value(value: object, record: str, field: str) -> object:

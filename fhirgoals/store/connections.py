@@ -43,6 +43,17 @@ class Lease:
     expires_at: datetime
 
 
+# Statements that every call of a run needs are made once: making them costs more than running them.
+_BY_NAME = sa.select(schema.connections).where(schema.connections.c.name == sa.bindparam("of"))
+_OURS = (
+    (schema.leases.c.connection == sa.bindparam("of"))
+    & (schema.leases.c.fence == sa.bindparam("held"))
+    & schema.leases.c.holder.is_not(None)
+)
+_HELD = sa.select(schema.leases.c.fence).where(_OURS).with_for_update()
+_LEASE = sa.update(schema.leases).where(_OURS)
+
+
 class Connections:
     """The connections of one transaction."""
 
@@ -61,8 +72,7 @@ class Connections:
 
     def get(self, name: str) -> Connection | None:
         """Return the connection, or `None`."""
-        table = schema.connections
-        row = self._connection.execute(sa.select(table).where(table.c.name == name)).one_or_none()
+        row = self._connection.execute(_BY_NAME, {"of": name}).one_or_none()
         return _connection(row) if row else None
 
     def list(self) -> tuple[Connection, ...]:
@@ -120,19 +130,12 @@ class Connections:
 
         A lease that ran out and that nobody took since is still good.
         """
-        table = schema.leases
-        held = self._connection.scalar(
-            sa.select(table.c.fence)
-            .where(table.c.connection == name, table.c.fence == fence, table.c.holder.is_not(None))
-            .with_for_update()
-        )
+        held = self._connection.scalar(_HELD, {"of": name, "held": fence})
         if held is None:
             raise Refused(f"connection {name} is now worked by another process; nothing was written: stop here")
 
     def _set_lease(self, name: str, fence: int, **values: Any) -> bool:
-        table = schema.leases
-        ours = (table.c.connection == name) & (table.c.fence == fence) & table.c.holder.is_not(None)
-        return self._connection.execute(sa.update(table).where(ours).values(**values)).rowcount > 0
+        return self._connection.execute(_LEASE, {"of": name, "held": fence, **values}).rowcount > 0
 
     def _update(self, name: str, **values: Any) -> None:
         table = schema.connections

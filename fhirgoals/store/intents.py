@@ -43,6 +43,13 @@ class Intent:
     fence: int
 
 
+_OF_PLAN = (
+    sa.select(schema.intents)
+    .where(schema.intents.c.connection == sa.bindparam("at"), schema.intents.c.plan_id == sa.bindparam("of"))
+    .order_by(schema.intents.c.opened_at, schema.intents.c.id)
+)
+
+
 class Intents:
     """The intents of one transaction."""
 
@@ -76,8 +83,8 @@ class Intents:
 
     def for_plan(self, connection: str, plan_id: str) -> tuple[Intent, ...]:
         """Return the open intents of the plan at the connection, the oldest first."""
-        table = schema.intents.c
-        return self._all(table.connection == connection, table.plan_id == plan_id)
+        rows = self._connection.execute(_OF_PLAN, {"at": connection, "of": plan_id})
+        return tuple(_intent(row) for row in rows)
 
     def all_open(self, connection: str) -> tuple[Intent, ...]:
         """Return every open intent at the connection, the oldest first."""

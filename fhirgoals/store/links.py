@@ -40,6 +40,13 @@ class Link:
     seen_at: datetime
 
 
+_OF_PLAN = (
+    sa.select(schema.links)
+    .where(schema.links.c.connection == sa.bindparam("at"), schema.links.c.plan_id == sa.bindparam("of"))
+    .order_by(schema.links.c.kind, schema.links.c.local_id)
+)
+
+
 class Links:
     """The links of one transaction."""
 
@@ -63,12 +70,7 @@ class Links:
 
     def for_plan(self, connection: str, plan_id: str) -> tuple[Link, ...]:
         """Return all links of the plan at the connection, by kind and id."""
-        table = schema.links
-        rows = self._connection.execute(
-            sa.select(table)
-            .where(table.c.connection == connection, table.c.plan_id == plan_id)
-            .order_by(table.c.kind, table.c.local_id)
-        )
+        rows = self._connection.execute(_OF_PLAN, {"at": connection, "of": plan_id})
         return tuple(_link(row) for row in rows)
 
     def count(self, connection: str) -> int:
@@ -92,6 +94,11 @@ class Links:
         return _link(row) if row else None
 
 
+_BASES = sa.select(schema.bases).where(
+    schema.bases.c.connection == sa.bindparam("at"), schema.bases.c.plan_id == sa.bindparam("of")
+)
+
+
 class Bases:
     """The bases of one transaction."""
 
@@ -100,10 +107,7 @@ class Bases:
 
     def for_plan(self, connection: str, plan_id: str) -> dict[Unit, Pair]:
         """Return the pair of every unit that was ever agreed."""
-        table = schema.bases
-        rows = self._connection.execute(
-            sa.select(table).where(table.c.connection == connection, table.c.plan_id == plan_id)
-        )
+        rows = self._connection.execute(_BASES, {"at": connection, "of": plan_id})
         return {Unit(row.owner, row.unit): Pair(row.ours, row.theirs, row.rev) for row in rows}
 
     def settle(self, connection: str, plan_id: str, pairs: Mapping[Unit, Pair]) -> None:

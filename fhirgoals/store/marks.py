@@ -122,6 +122,11 @@ class Dirty:
         )
 
 
+_CURSOR = sa.select(schema.cursors.c.value).where(
+    schema.cursors.c.connection == sa.bindparam("at"), schema.cursors.c.scope == sa.bindparam("of")
+)
+
+
 class Cursors:
     """How far changes were read, per connection and scope."""
 
@@ -130,9 +135,7 @@ class Cursors:
 
     def get(self, connection: str, scope: str) -> Tree:
         """Return the cursor, or `None`."""
-        table = schema.cursors
-        here = (table.c.connection == connection) & (table.c.scope == scope)
-        return self._connection.scalar(sa.select(table.c.value).where(here))
+        return self._connection.scalar(_CURSOR, {"at": connection, "of": scope})
 
     def set(self, connection: str, scope: str, value: Tree, at: datetime) -> None:
         """Move the cursor; in the same transaction as the marks of what was read (design 5.12)."""

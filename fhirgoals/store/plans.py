@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -67,7 +68,7 @@ class Plans:
 
     def get(self, plan_id: str) -> StoredPlan | None:
         """Return the plan as it stands, or `None`."""
-        row = self._connection.execute(_current().where(schema.plans.c.plan_id == plan_id)).one_or_none()
+        row = self._connection.execute(_by_id(), {"of": plan_id}).one_or_none()
         return _stored(row) if row else None
 
     def list(self) -> tuple[StoredPlan, ...]:
@@ -134,8 +135,7 @@ class Plans:
 
     def unit_revs(self, plan_id: str) -> dict[Unit, UnitRev]:
         """Return the last revision that touched each unit of the plan; a unit never touched is not in it."""
-        table = schema.unit_revisions
-        rows = self._connection.execute(sa.select(table).where(table.c.plan_id == plan_id))
+        rows = self._connection.execute(_UNIT_REVS, {"of": plan_id})
         return {Unit(row.owner, row.unit): UnitRev(row.rev, row.at, row.by, row.origin) for row in rows}
 
     def revisions(self, plan_id: str) -> tuple[SavedRevision, ...]:
@@ -200,6 +200,14 @@ class Plans:
         self._connection.execute(
             sa.insert(table), [{"goal_id": goal_id, "plan_id": plan.id, "first_rev": rev} for goal_id in fresh]
         )
+
+
+_UNIT_REVS = sa.select(schema.unit_revisions).where(schema.unit_revisions.c.plan_id == sa.bindparam("of"))
+
+
+@cache
+def _by_id() -> sa.Select[Any]:
+    return _current().where(schema.plans.c.plan_id == sa.bindparam("of"))
 
 
 def _current() -> sa.Select[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,9 +20,15 @@ def insert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgr
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Values], *, keep: Collection[str] = ()) -> None:
     """Insert the rows, or set all columns but the key and `keep` where the primary key is there already."""
-    if not rows:
-        return
-    statement = insert(connection, table)
+    if rows:
+        statement = _upsert(connection.dialect.name, table, tuple(rows[0]), frozenset(keep))
+        connection.execute(statement, rows)
+
+
+@cache
+def _upsert(dialect: str, table: sa.Table, names: tuple[str, ...], keep: frozenset[str]) -> sa.Insert:
+    """Return the statement, made once: making it costs more than running it."""
+    statement = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     key = {column.name for column in table.primary_key}
-    changes = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in keep}
-    connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes), rows)
+    changes = {name: statement.excluded[name] for name in names if name not in key and name not in keep}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)

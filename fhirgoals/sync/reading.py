@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import msgspec
 
@@ -19,6 +20,7 @@ from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
 from fhirgoals.mappers.wrong_types import wrong_types
 from fhirgoals.sync.decide import Kind, Place, Theirs
+from fhirgoals.sync.memo import LastFew
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,13 @@ def read_there(
     goals: dict[str, WireGoal] = {}
     care_plan: WireCarePlan | None = None
     for key, one in found.items():
-        kind, local_id = key
-        blocked = goal.blocked(one.tree)
-        places[key] = Place.UNREADABLE if blocked else Place.PRESENT
-        if blocked:
+        local_id = key[1]
+        record, _ = _read(key[0], one.tree)
+        places[key] = Place.UNREADABLE if record is None else Place.PRESENT
+        if isinstance(record, WireCarePlan):
+            care_plan = record
+        if not isinstance(record, WireGoal):
             continue
-        if kind == "CarePlan":
-            care_plan = careplan.CAREPLAN.from_fhir(one.tree)
-            continue
-        record = goal.GOAL.from_fhir(one.tree)
         goals[local_id] = record
         if record.lifecycle == "entered_in_error" and not knowledge.void(local_id):
             places[key] = Place.VOID
@@ -122,11 +122,29 @@ def read_there(
     return There(plan_id, found, goals, care_plan, Theirs(replace(assembled, held=held), places), refs)
 
 
+_Record: TypeAlias = WireGoal | WireCarePlan | None
+
+_READ: LastFew[tuple[_Record, Mapping[str, str]]] = LastFew(256)
+"""A run reads the same trees several times over; they are never changed in place."""
+
+
+def _read(kind: Kind, tree: Resource) -> tuple[_Record, Mapping[str, str]]:
+    """Return a resource as a wire record (`None` where a modifier keeps us from reading it), and the units of which
+    JSON of another type stands there."""
+
+    def make() -> tuple[_Record, Mapping[str, str]]:
+        table = careplan.CAREPLAN if kind == "CarePlan" else goal.GOAL
+        record: _Record = None if goal.blocked(tree) else table.from_fhir(tree)
+        return record, wrong_types(table, tree)
+
+    return _READ.of(tree, kind, make)
+
+
 def _unreadable(plan_id: str, found: Mapping[tuple[Kind, str], Found], units: Iterable[Unit]) -> dict[Unit, str]:
     """Return the units of which JSON of another type stands there: no list is not an empty list (design 4)."""
     held: dict[Unit, str] = {}
     for (kind, local_id), one in found.items():
-        families = wrong_types(careplan.CAREPLAN if kind == "CarePlan" else goal.GOAL, one.tree)
+        _, families = _read(kind, one.tree)
         if not families:
             continue
         for unit in units:

@@ -14,7 +14,7 @@ from datetime import date
 from fhirgoals.domain.disclosure import Disclosed, disclose
 from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Pair, Unit, units
+from fhirgoals.domain.units import Pair, Unit, Values, units
 from fhirgoals.errors import Refused
 from fhirgoals.fhir.exact_json import Resource, canonical, dumps, loads
 from fhirgoals.mappers.refs import Refs, participants_of, visible
@@ -24,6 +24,7 @@ from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
+from fhirgoals.sync.memo import LastFew
 from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
 from fhirgoals.sync.unlink import WRONG_CHART, chart_of
 
@@ -126,14 +127,23 @@ def disclosed(view: View, on: date) -> Disclosed:
     """Return what the connection may see of the plan on a day; nothing while the client is being unlinked."""
     if view.leaving:
         return Disclosed(plan=None, goals=(), kept={})
-    return disclose(
+    config, sent = view.config, view.sent_before
+    return _DISCLOSED.of(
         view.plan,
-        view.connection,
-        on=on,
-        portal_visible=view.config.portal_visible,
-        sent_before=view.sent_before,
-        send_proposed=view.config.send_proposed,
+        (view.connection, on, config.portal_visible, config.send_proposed, sent),
+        lambda: disclose(
+            view.plan,
+            view.connection,
+            on=on,
+            portal_visible=config.portal_visible,
+            sent_before=sent,
+            send_proposed=config.send_proposed,
+        ),
     )
+
+
+_DISCLOSED: LastFew[Disclosed] = LastFew(4)
+_UNITS: LastFew[Values] = LastFew(4)
 
 
 def ours_of(view: View, on: date) -> Ours:
@@ -158,7 +168,7 @@ def ours_of(view: View, on: date) -> Ours:
         for unit, value in visible(shown.plan, refs_of(view)).items()
         if unit not in elsewhere and not _without_its_words(unit, elsewhere, view.bases)
     }
-    real = units(view.plan)
+    real = _UNITS.of(view.plan, None, lambda: units(view.plan))
     hidden = {unit: value for unit, value in real.items() if unit not in seen}
     kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
     return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract)

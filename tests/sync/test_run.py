@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,9 +13,8 @@ import pytest
 from fhirgoals.domain.records import Plan, Step, Withheld
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.fhir.rest.outcome import Declined
+from fhirgoals.fhir.wire import Failure, Reply, Request
 from fhirgoals.sandbox.knobs import Asked, Knobs
-from tests.simulate.network import Network
-from tests.simulate.world import World as Simulated
 from tests.sync.world import World, example, text_of, world
 
 PLAN = "plan-dep-01"
@@ -436,52 +435,112 @@ async def test_several_resources_with_our_identifier_are_told_and_left_alone(her
     await quiet(here)
 
 
-async def test_a_call_that_may_still_land_stays_a_candidate() -> None:
+class Sluggish:
+    """A network on which writes are not answered: they arrive when `deliver` is called, or never."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.under_way: list[Request] = []
+        self.writes = 0
+
+    async def send(self, request: Request) -> Reply | Failure:
+        if request.method == "GET":
+            return await self.inner.send(request)
+        self.writes += 1
+        self.under_way.append(request)
+        return Failure("timeout", sent=True)
+
+    async def deliver(self) -> None:
+        for request in self.under_way:
+            await self.inner.send(request)
+        self.under_way = []
+
+
+async def test_a_call_that_may_still_land_stays_a_candidate(here: World) -> None:
     """An update that never arrived in time and lands late is known as ours, not asked about as an edit of theirs."""
-    one = Simulated(Random(1))
-    try:
-        await one.start()
-        network: Network = one.networks["ehr-a"]
-        network.delayed = 1.0
-        plan = await one.plan()
-        first = tuple(msgspec.structs.replace(g, text="first") if g.id == "g-a" else g for g in plan.goals)
-        await one.save(msgspec.structs.replace(plan, goals=first))
-        await one.sync("ehr-a")
-        network.calm()
-        await network.pass_time(100)  # the first of the late calls lands, all others meet another version
-        plan = await one.plan()
-        second = tuple(msgspec.structs.replace(g, text="second") if g.id == "g-a" else g for g in plan.goals)
-        await one.save(msgspec.structs.replace(plan, goals=second))
-        counts = await one.sync("ehr-a")
-        assert (counts.conflicts, counts.proposals, counts.held) == (0, 0, 0)
-        texts = [text_of(goal) for goal in one.sandboxes["ehr-a"].storage.resources("Goal")]
-        assert "second" in texts
-        assert await one.store.read(lambda tx: tx.intents.all_open("ehr-a")) == ()
-    finally:
-        one.close()
+    await started(here)
+    plain, slow = here.http, Sluggish(here.http)
+    here.http = slow  # type: ignore[assignment]
+    await here.edit(PLAN, "g-sleep", text="first")
+    await here.sync()
+    here.http = plain
+    await slow.deliver()  # the first of the late calls lands, all others meet another version
+    await here.edit(PLAN, "g-sleep", text="second")
+    counts = await here.sync()
+    assert (counts.conflicts, counts.proposals, counts.held) == (0, 0, 0)
+    assert "second" in here.goals()
+    assert await here.store.read(lambda tx: tx.intents.all_open("ehr-main")) == ()
+    await quiet(here)
 
 
-async def test_a_server_that_keeps_failing_leaves_one_intent() -> None:
+async def test_a_server_that_keeps_failing_leaves_one_intent(here: World) -> None:
     """Updates that are answered with nothing are repeated under one intent, twice a run; once it works, all is done."""
-    one = Simulated(Random(1))
-    try:
-        await one.start()
-        network = one.networks["ehr-a"]
-        network.never = 1.0
-        plan = await one.plan()
-        goals = tuple(msgspec.structs.replace(g, text="first") if g.id == "g-a" else g for g in plan.goals)
-        await one.save(msgspec.structs.replace(plan, goals=goals))
-        for _ in range(3):
-            before = network.writes
-            await one.sync("ehr-a")
-            assert network.writes - before <= 2
-            assert len(await one.store.read(lambda tx: tx.intents.all_open("ehr-a"))) == 1
-        network.calm()
-        await one.sync("ehr-a")
-        assert "first" in [text_of(goal) for goal in one.sandboxes["ehr-a"].storage.resources("Goal")]
-        assert await one.store.read(lambda tx: tx.intents.all_open("ehr-a")) == ()
-    finally:
-        one.close()
+    await started(here)
+    plain, slow = here.http, Sluggish(here.http)
+    here.http = slow  # type: ignore[assignment]
+    await here.edit(PLAN, "g-sleep", text="first")
+    for _ in range(3):
+        before = slow.writes
+        await here.sync()
+        assert slow.writes - before <= 2
+        assert len(await here.store.read(lambda tx: tx.intents.all_open("ehr-main"))) == 1
+    here.http = plain
+    await here.sync()
+    assert "first" in here.goals()
+    assert await here.store.read(lambda tx: tx.intents.all_open("ehr-main")) == ()
+    await quiet(here)
+
+
+async def test_a_call_in_doubt_is_repeated_as_it_was(here: World) -> None:
+    """Same body and same ETag as the first time, before anything newer goes; then the newer text follows."""
+    await started(here)
+    plain, slow = here.http, Sluggish(here.http)
+    here.http = slow  # type: ignore[assignment]
+    await here.edit(PLAN, "g-sleep", text="first")
+    await here.sync()
+    lost = slow.under_way[0]
+    await here.edit(PLAN, "g-sleep", text="second")
+    watched = Watched(plain)
+    here.http = watched  # type: ignore[assignment]
+    await here.sync()
+    repeated, newer = watched.writes
+    assert (repeated.body, repeated.headers["If-Match"]) == (lost.body, lost.headers["If-Match"])
+    assert b"second" in (newer.body or b"")
+    assert newer.headers["If-Match"] != lost.headers["If-Match"]
+    await quiet(here)
+
+
+async def test_a_call_in_doubt_that_may_no_longer_go_is_not_repeated(here: World) -> None:
+    """The goal was withheld meanwhile: its words are not sent again; the reply that never came stays a candidate."""
+    plan = await started(here)
+    plain, slow = here.http, Sluggish(here.http)
+    here.http = slow  # type: ignore[assignment]
+    await here.edit(PLAN, "g-sleep", text="Only between us")
+    await here.sync()
+    plan = await here.plan(PLAN)
+    disclosure = msgspec.structs.replace(plan.disclosure, withheld=(Withheld(target="g-sleep"),))
+    goals = tuple(
+        msgspec.structs.replace(goal, share="withheld") if goal.id == "g-sleep" else goal for goal in plan.goals
+    )
+    await here.put(msgspec.structs.replace(plan, goals=goals, disclosure=disclosure))
+    watched = Watched(plain)
+    here.http = watched  # type: ignore[assignment]
+    await here.sync()
+    assert [one for one in watched.writes if b"Only between us" in (one.body or b"")] == []
+    assert len(await here.store.read(lambda tx: tx.intents.all_open("ehr-main"))) == 1
+
+
+class Watched:
+    """A network that keeps the writes that went over it."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.writes: list[Request] = []
+
+    async def send(self, request: Request) -> Any:
+        if request.method != "GET":
+            self.writes.append(request)
+        return await self.inner.send(request)
 
 
 def without_ids(tree: Tree) -> Tree:
