@@ -83,17 +83,12 @@ def joined(path: str, key: str | int) -> str:
     return f"{path}.{shown_key(key)}" if path else shown_key(key)
 
 
-def checked_number(number: Decimal | int, path: str) -> None:
-    """Raise `Unreadable` for a number whose size could be used to stall us."""
+def is_too_long(number: Decimal | int) -> bool:
+    """Tell whether a number's size could be used to stall us."""
     if isinstance(number, int):
-        if abs(number) >= 10**MAX_DIGITS:
-            raise Unreadable(path, "the number is too long")
-        return
-    exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int):
-        raise Unreadable(path, "must be a number")
-    if len(number.as_tuple().digits) > MAX_DIGITS or abs(exponent) > MAX_DIGITS:
-        raise Unreadable(path, "the number is too long")
+        return len(str(abs(number))) > MAX_DIGITS
+    _, digits, exponent = number.as_tuple()
+    return len(digits) > MAX_DIGITS or not isinstance(exponent, int) or abs(exponent) > MAX_DIGITS
 
 
 def _tag(text: str) -> str:
@@ -118,16 +113,10 @@ def _plain(text: str, path: str) -> Value:
             return None
         case "bool":
             return text in _TRUE
-        case "int" | "float" if len(text) > 2 * MAX_DIGITS:
-            raise Unreadable(path, "the number is too long")
-        case "int":
-            number = int(text)
-            checked_number(number, path)
+        case "int" | "float" as kind:
+            if len(text) > 2 * MAX_DIGITS or is_too_long(number := int(text) if kind == "int" else Decimal(text)):
+                raise Unreadable(path, "is too long for a number")
             return number
-        case "float":
-            decimal = Decimal(text)
-            checked_number(decimal, path)
-            return decimal
         case "timestamp":
             try:
                 return date.fromisoformat(text)

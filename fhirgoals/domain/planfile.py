@@ -127,10 +127,8 @@ def _json_tree(text: str) -> Value:
         return tree
 
     def number(digits: str) -> Decimal:
-        if len(digits) > 2 * plan_yaml.MAX_DIGITS:
+        if len(digits) > 2 * plan_yaml.MAX_DIGITS or plan_yaml.is_too_long(decimal := Decimal(digits)):
             raise Unreadable("", "holds a number that is too long")
-        decimal = Decimal(digits)
-        plan_yaml.checked_number(decimal, "")
         return decimal
 
     def whole(digits: str) -> int:

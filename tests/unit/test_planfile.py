@@ -21,6 +21,7 @@ from fhirgoals.domain.planfile import UnreadablePlan, dump_plan, dump_plan_json,
 from fhirgoals.domain.records import Change, Foreign, Goal, Plan, Reading
 from fhirgoals.errors import BadPlan
 from tests.plans import EXAMPLES, SMALL, example, expected, full, replace, small, with_goal
+from tests.unit.written import is_written
 
 SECRET = "Marisol-Everhart-was-here"
 BASE = yaml.safe_load(SMALL)
@@ -31,7 +32,11 @@ def faults(text: str | bytes, load: Callable[..., Plan] = load_plan) -> tuple[tu
         load(text, name="a.yaml")
     assert isinstance(caught.value, UnreadablePlan)
     assert SECRET not in str(caught.value)
-    assert str(caught.value).startswith("a.yaml: ")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "a.yaml: this plan file was not read; mend it and try again"
+    for line, (path, rule) in zip(lines[1:], caught.value.faults, strict=True):
+        assert line == (f"  {path}: {rule}" if path else f"  the file {rule}")
+        is_written("faults.csv", (path, rule))
     return caught.value.faults
 
 
@@ -157,6 +162,45 @@ def test_a_day_in_a_change_is_the_same_from_both_formats() -> None:
     assert change == Change(field="target_date", from_="2026-09-30", to="2026-11-27")
 
 
+def test_a_day_anywhere_in_a_change_is_text() -> None:
+    """Also in a list or mapping, on both sides; a number stays one."""
+    change = "{field: x, from: [2026-01-01, {on: 2026-01-02, n: 3}], to: 2026-01-04}"
+    plan = load_plan(edited("client_agreed: true}]", f"client_agreed: true, changes: [{change}]}}]"), name="x")
+    assert plan.revisions[0].changes == (
+        Change(field="x", from_=["2026-01-01", {"on": "2026-01-02", "n": 3}], to="2026-01-04"),
+    )
+
+
+NUMBERS = {
+    "9" * 40: False,
+    "1" + "0" * 40: True,
+    "-" + "9" * 40: False,
+    "-1" + "0" * 40: True,
+    "0." + "1" * 40: False,
+    "0." + "1" * 41: True,
+    "1e40": False,
+    "1e41": True,
+    "1e-40": False,
+    "1e-41": True,
+    "1e-" + "0" * 77: False,
+    "1e-" + "0" * 78: True,
+}
+
+
+@pytest.mark.parametrize("digits", NUMBERS)
+def test_a_number_has_at_most_40_digits_and_places(digits: str) -> None:
+    """What is longer, or is written with more than 80 characters, is refused in both formats."""
+    yaml_text = f"measures: [{{id: m-1, baseline: {{date: 2026-01-05, value: {digits}}}}}]\n"
+    if NUMBERS[digits]:
+        assert faults(SMALL + yaml_text) == (("measures[0].baseline.value", "is too long for a number"),)
+        assert faults(f'{{"n": {digits}}}', load_plan_json) == (("", "holds a number that is too long"),)
+    else:
+        assert load_plan(SMALL + yaml_text, name="x").measures[0].baseline == Reading(
+            date=date(2026, 1, 5), value=Decimal(digits)
+        )
+        assert faults(f'{{"schema": {digits}}}', load_plan_json)[0][0] == "schema"
+
+
 def notes(plan: Plan, goal: str) -> list[str | None]:
     return [entry.id for entry in plan.goal(goal).progress] + [each.id for each in plan.goal(goal).achievements]
 
@@ -180,7 +224,13 @@ NOTES = (
 
 
 def test_minted_ids_are_stable_and_different() -> None:
-    """Loading a file twice gives the same ids, and no two things get one id."""
+    """Loading a file twice, or with another release, gives the same ids, and no two things get one id."""
+    assert notes(load_plan(NOTES, name="x"), "g-notes") == [
+        "pe-7dde261a84ec",
+        "pe-8590f1dd46ae",
+        "pe-8fe389c657dc",
+        "ac-86aa901d9c7c",
+    ]
     first, second = load_plan(NOTES, name="x"), load_plan(NOTES, name="y")
     assert notes(first, "g-notes") == notes(second, "g-notes")
     assert len(set(notes(first, "g-notes"))) == 4
@@ -228,6 +278,9 @@ def test_a_given_id_is_kept() -> None:
         ("start_date: 2026-01-05}\nclient", "start_date: 2026-13-45}\nclient", "plan.start_date", "no day of the calendar"),
         ("start_date: 2026-01-05}\nclient", f"start_date: {SECRET}}}\nclient", "plan.start_date", "YYYY-MM-DD"),
         ("birth_date: 1990-01-01", "birth_date: 1990", "client.birth_date", "YYYY-MM-DD"),
+        ("lifecycle: active, start_date: 2026-01-05}", "lifecycle: 5, start_date: 2026-01-05}", "goals[0].lifecycle", "must be text or a mapping"),
+        ("n: 1, kind: homework", "n: 1, kind: [x]", "goals[1].steps[0].kind", "must be text"),
+        ("text: The long one", "text: x, gas: {levels: {'9': x}}", "goals[0].gas.levels", "not one of the allowed words"),
         ("fhirgoals-plan/1", "fhirgoals-plan/2", "schema", "fhirgoals-plan/1"),
         ("schema: fhirgoals-plan/1\n", "", "schema", "fhirgoals-plan/1"),
         ("goals:", f"{SECRET.lower()}: 1\ngoals:", "(a key that is no word)", "no field"),
@@ -291,6 +344,9 @@ HOSTILE = {
     "UTF-16": (SMALL.encode("utf-16"), "UTF-8"),
     "Latin-1": (SMALL.replace("A plan", "Ein Plän").encode("latin-1"), "UTF-8"),
     "binary": (bytes(range(256)) * 10, "UTF-8"),
+    "a number of 41 digits": (SMALL.replace("n: 1,", f"n: 1{'0' * 40},"), "too long"),
+    "32 lists in each other": ("[" * 32 + "1" + "]" * 32, "mapping"),
+    "33 lists in each other": ("[" * 33 + "1" + "]" * 33, "nests"),
     "half a character": (SMALL + "# \ud800\n", "surrogate"),
     "a line of 30 MB": ("schema: " + "a" * 30_000_000, "larger than 2 MiB"),
     "a line of 30 MB in bytes": (b"schema: " + b"a" * 30_000_000, "larger than 2 MiB"),
@@ -312,6 +368,8 @@ HOSTILE_JSON = {
     "deep lists": ("[" * 100_000, "nests"),
     "deep objects": ('{"a":' * 50_000, "nests"),
     "forty levels": ('{"a":' + "[" * 40 + "]" * 40 + "}", "nests"),
+    "32 lists in each other": ("[" * 32 + "1" + "]" * 32, "mapping"),
+    "33 lists in each other": ("[" * 33 + "1" + "]" * 33, "nests"),
     "broken": (f'{{"schema": {SECRET}', "broken"),
     "a key twice": ('{"schema": 1, "schema": 2}', "twice"),
     "NaN": ('{"schema": NaN}', "NaN"),

@@ -1,4 +1,4 @@
-"""What people are told, word for word: the tests look each refusal and finding up in a table beside this file.
+"""What people are told, word for word: refusals, findings and faults of a file are looked up in tables beside this one.
 
 A sentence that is new or changed fails its test until its row is in the table: read it as a therapist would.
 """
@@ -18,5 +18,9 @@ def _rows(name: str) -> frozenset[tuple[str, ...]]:
 
 
 def is_written(name: str, told: Iterable[object]) -> None:
-    """Assert that this row is in `refusals.csv` (code, path, at, sentence) or `findings.csv` (code, number, …)."""
+    """Assert that this row is in the table.
+
+    `refusals.csv`: code, path, at, sentence. `findings.csv`: code, number, severity, path, at, sentence. `faults.csv`:
+    path and rule.
+    """
     assert tuple(str(each) for each in told) in _rows(name)
