@@ -67,7 +67,7 @@ TARGETS = {
                 f"tests/unit/test_{name}.py"
                 for name in (
                     "attainment commands disclosure fields instruments invariants lifecycle measures planfile progress "
-                    "put_diff readers reviews smart warnings who with_units"
+                    "put_diff readers references reviews smart warnings who with_units"
                 ).split()
             ),
             "tests/domain",

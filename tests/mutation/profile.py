@@ -29,7 +29,7 @@ def _counts() -> bool:
 
 def _forget() -> None:
     for name, module in list(sys.modules.items()):
-        if name.startswith("fhirgoals."):
+        if name.startswith(("fhirgoals.", "tests.")):
             for value in vars(module).values():
                 if isinstance(value, functools._lru_cache_wrapper):
                     value.cache_clear()

@@ -27,6 +27,7 @@ from fhirgoals.domain.records import (
 )
 from fhirgoals.domain.replay import replay
 from fhirgoals.domain.units import Unit
+from fhirgoals.domain.who import TABLE
 from tests.plans import AS_OF, EXAMPLES, example, replace, with_goal
 from tests.unit.written import is_written
 
@@ -195,9 +196,10 @@ def test_a_goal_that_is_no_proposal_is_refused(given: dict[str, Any], by: str, c
 
 
 def test_nothing_new_begins_in_a_plan_that_is_over() -> None:
-    """A completed plan takes no goal."""
+    """A plan that was completed or revoked takes no goal."""
     goal = short(parent="g-ease")
     assert refused(c.Propose(goal=goal), "staff-19", IPR)[0] == "plan_is_over"
+    assert refused(c.Propose(goal=goal), "staff-19", replace(IPR, status="revoked"))[0] == "plan_is_over"
 
 
 def test_a_goal_proposed_as_withheld_gets_both_marks() -> None:
@@ -409,8 +411,11 @@ def test_a_goal_is_reopened_with_a_reason() -> None:
 
 def test_a_declined_goal_is_proposed_again() -> None:
     """New evidence brings a declined goal back as a proposal."""
-    goal = done(c.Reopen(goal="g-med-review", reason="PHQ-9 above 19")).goal("g-med-review")
-    assert (goal.lifecycle, goal.status_reason) == ("proposed", "PHQ-9 above 19")
+    declined = with_goal(DEP, "g-med-review", closure_reason="client_request")
+    for plan in (DEP, declined):
+        goal = done(c.Reopen(goal="g-med-review", reason="PHQ-9 above 19"), plan=plan).goal("g-med-review")
+        assert (goal.lifecycle, goal.status_reason, goal.status_date) == ("proposed", "PHQ-9 above 19", AS_OF)
+        assert (goal.achievement, goal.closure_reason) == (None, None)
 
 
 def test_a_person_confirms_an_achievement_that_fits() -> None:
@@ -564,6 +569,32 @@ def test_jumping_a_rung_only_tells() -> None:
     found = answer(c.MarkStep(step="ex-10", status="in_progress"), "client-214", OCD)
     assert isinstance(found, c.Accepted)
     assert found.also == ("The exposure step before this one is neither done nor skipped.",)
+
+
+def test_a_rung_after_one_that_is_done_or_skipped_tells_nothing() -> None:
+    """Nor does the lowest, nor one that is not begun."""
+    ladder = OCD.goal("g-ladder")
+    for below in ("done", "skipped"):
+        steps = tuple(
+            replace(step, status=below, done_on=AS_OF if below == "done" else None) if step.n == 9 else step
+            for step in ladder.steps
+        )
+        plan = with_goal(OCD, "g-ladder", steps=steps)
+        found = answer(c.MarkStep(step="ex-10", status="in_progress"), "client-214", plan)
+        assert isinstance(found, c.Accepted)
+        assert found.also == ()
+    found = answer(c.MarkStep(step="ex-10", status="stopped"), "staff-11", OCD)
+    assert isinstance(found, c.Accepted)
+    assert found.also == ()
+
+
+def test_where_a_therapist_marks_only_their_own_steps_the_owner_tells_which() -> None:
+    """A practice may give its therapists less; a step of theirs stays theirs."""
+    table = {**TABLE, "mark_step": {**TABLE["mark_step"], "therapist": "own"}}
+    step = Step(id="st-x", n=5, kind="in_session", owner="therapist", text="x", status="planned")
+    plan = with_goal(DEP, "g-ba", steps=(*DEP.goal("g-ba").steps, step))
+    assert done(c.MarkStep(step="st-x", status="in_progress"), plan=plan, table=table)
+    assert refused(c.MarkStep(step="st-ba-4", status="on_hold"), plan=plan, table=table)[0] == "not_ones_own"
 
 
 def test_a_step_is_put_in_at_its_number() -> None:

@@ -110,6 +110,22 @@ BROKEN: dict[str, tuple[Callable[[], Plan], tuple[str, int, str, str, str]]] = {
         lambda: plus(goal("g-x", parent="g-short")),
         ("parent_not_long_term", 1, "error", "goals[2].parent", "g-x"),
     ),
+    "a short-term goal under one whose horizon an EHR does not say": (
+        lambda: with_goal(small(), "g-long", horizon=None, origin=Origin(system="ehr")),
+        ("parent_not_long_term", 1, "warn", "goals[1].parent", "g-short"),
+    ),
+    "a predecessor that an EHR names and the plan does not have": (
+        lambda: short(predecessors=("g-other",), origin=Origin(system="ehr")),
+        ("predecessors_not_in_plan", 3, "warn", "goals[1].predecessors[0]", "g-short"),
+    ),
+    "a circle that begins with the goal that comes first": (
+        lambda: plus(goal("g-z", predecessors=("g-a",)), goal("g-a", predecessors=("g-z",))),
+        ("predecessors_cycle", 3, "error", "goals[2].predecessors", "g-z"),
+    ),
+    "a refusal of nobody in the plan": (
+        lambda: small(refusal=Refusal(by="p-nobody", reason="x", date=AS_OF)),
+        ("by_not_in_plan", 0, "error", "plan.refusal.by", "plan-1"),
+    ),
     "a parent outside the plan": (
         lambda: short(parent="g-other"),
         ("parent_not_in_plan", 2, "error", "goals[1].parent", "g-short"),

@@ -83,9 +83,11 @@ def test_an_edit_is_one_revision_of_all_that_changed() -> None:
         ("target_date: 2026-12-14", "target_date: 2027-01-18"),
         ("text: Propose one weekly date, status: in_progress", "text: Propose one weekly date, status: on_hold"),
     )
-    answer = put(after, rev=4, summary="x")
+    answer = put(after, rev=4, summary="x", client_agreed=True, requested_by="p-client")
     assert isinstance(answer, Accepted)
-    assert (answer.revision.rev, answer.revision.by, answer.revision.reason) == (5, "p-ther", "review")
+    revision = answer.revision
+    assert (revision.rev, revision.by, revision.reason, revision.date) == (5, "p-ther", "review", AS_OF)
+    assert (revision.summary, revision.client_agreed, revision.requested_by) == ("x", True, "p-client")
     assert {(change.field, change.to) for change in answer.revision.changes} == {
         ("goals[g-move].text", "Move for half an hour on three days"),
         ("goals[g-social].target_date", "2027-01-18"),
@@ -210,6 +212,17 @@ EDITS: dict[str, tuple[Plan, dict[str, str | None]]] = {
             steps=(*DEP.goal("g-sleep").steps[:2], replace(DEP.goal("g-sleep").steps[2], status="on_hold")),
         ),
         {THERAPIST: None, CLIENT: None, PARTNER: "not_ones_own"},
+    ),
+    "the partner's step": (
+        with_goal(
+            DEP,
+            "g-resilience",
+            steps=(
+                *DEP.goal("g-resilience").steps[:2],
+                replace(DEP.goal("g-resilience").steps[2], status="in_progress"),
+            ),
+        ),
+        {THERAPIST: None, PARTNER: None, CLIENT: "not_ones_own"},
     ),
     "a victory": (
         more("g-ba", "achievements", replace(DEP.goal("g-ba").achievements[0], id="v-x")),

@@ -132,6 +132,8 @@ def test_s_knows_the_names_of_the_plans_own_problems() -> None:
         "WORK ON getting along with others",
         "Every day feel  better, somehow",
         "Improve mood over the coming weeks",
+        "Get better at work on Mondays, without fail",  # beside a harmless phrase it is as vague
+        "At work on Mondays feel better",
     ],
 )
 def test_s_warns_of_vague_words_without_a_target(text: str) -> None:
@@ -177,6 +179,7 @@ def test_s_warns_of_two_outcomes(text: str) -> None:
         "Keep a rhythm of sleep, movement, and meals",
         "Find a balance between evening shifts and rest",
         "Walk for 20 and 30 minutes in turn",
+        "Walk for 5km and 8km in turn",
         "Understand the band from the sandbox",
     ],
 )
@@ -623,6 +626,17 @@ def test_t_wants_a_review_on_the_way(days: int, held: tuple[date, ...], status: 
     assert letter(given, "T", on=START + timedelta(days=120)) == (result, {"no_review"} if result == "warn" else set())
 
 
+def test_t_counts_by_the_plans_own_interval() -> None:
+    """A plan reviewed each month needs a review for a goal of two months, and one of half a year needs none for five."""
+    for days, interval, result in ((31, 30, "warn"), (30, 30, "pass"), (150, 180, "pass")):
+        given = plan(
+            {"target_date": START + timedelta(days=days), "lifecycle": "completed"},
+            status="completed",
+            review_interval_days=interval,
+        )
+        assert letter(given, "T", on=START + timedelta(days=180))[0] == result
+
+
 def test_t_counts_a_review_of_the_same_day_and_none_to_come() -> None:
     """A review held on the day it is judged counts; one after it does not yet."""
     day = START + timedelta(days=80)
@@ -683,6 +697,7 @@ def test_changed_rules_carry_another_version() -> None:
     )
     assert laxer.rule_version != RULES.rule_version
     assert laxer.attainable.confidence_pass_from == 5
+    assert smart_limits.read_rules("mark = '00000000'\n" + text, name="smart.toml") == RULES
     found = smart.assess(plan({"readiness": Readiness(importance=8, confidence=5)}), "g", ON, laxer, CATALOGUE)
     assert found.results["A"] == "pass"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhirgoals.domain.planfile import load_plan
-from fhirgoals.domain.records import Origin, Plan
+from fhirgoals.domain.records import Achievement, Origin, Plan, Step
 from fhirgoals.domain.units import Unit, same_value, touched, units
 from fhirgoals.domain.with_units import CannotTake, with_units
 
@@ -54,6 +55,69 @@ def test_a_note_born_at_an_ehr_becomes_a_shared_entry_with_its_origin() -> None:
     assert same_value(units(after)[unit], value)
 
 
+def test_a_victory_born_at_an_ehr_is_shared_and_noted_by_a_participant() -> None:
+    """It stands after the victories there are; one whose author is only words has no place."""
+    plan = PLANS[0]
+    unit = Unit("g-ba", "note:ac-new")
+    value = {"kind": "victory", "date": "2026-11-05", "author": "p-client", "text": "Asked a friend to lunch"}
+    before, after = plan.goal("g-ba"), with_units(plan, {unit: value}, ORIGIN).goal("g-ba")
+    new = Achievement(
+        id="ac-new", date=date(2026, 11, 5), text="Asked a friend to lunch", noted_by="p-client", share=True
+    )
+    assert after == msgspec.structs.replace(before, achievements=(*before.achievements, new))
+    with pytest.raises(CannotTake):
+        with_units(plan, {unit: {**value, "author_text": "A nurse"}}, ORIGIN)
+
+
+def test_an_ended_plan_keeps_the_end_that_was_planned() -> None:
+    """An EHR sends one end: of a running plan the planned one, of an ended plan the real one."""
+    unit = Unit("plan-dep-01", "plan_status")
+    running = with_units(PLANS[0], {unit: {"status": "active", "start": "2026-05-12", "end": "2027-01-31"}}, ORIGIN)
+    assert (running.status, running.start_date) == ("active", date(2026, 5, 12))
+    assert (running.planned_end_date, running.end_date) == (date(2027, 1, 31), None)
+    for status in ("completed", "revoked"):
+        ended = with_units(PLANS[0], {unit: {"status": status, "start": "2026-05-11", "end": "2026-11-05"}}, ORIGIN)
+        assert (ended.status, ended.start_date) == (status, date(2026, 5, 11))
+        assert (ended.planned_end_date, ended.end_date) == (date(2027, 2, 11), date(2026, 11, 5))
+
+
+def test_relations_come_and_go_one_by_one() -> None:
+    """A predecessor or replacement that is taken away leaves the others; one that is another's stays."""
+    plan = PLANS[0]
+
+    def after(relation: str, value: bool | None) -> Plan:
+        return with_units(plan, {Unit(plan.id, f"relations:{relation}"): value}, ORIGIN)
+
+    assert after("g-resilience|predecessor|g-ba", None).goal("g-resilience").predecessors == ("g-thought",)
+    assert after("g-resilience|predecessor|g-mood", True).goal("g-resilience").predecessors == (
+        "g-ba",
+        "g-thought",
+        "g-mood",
+    )
+    assert after("g-resilience|predecessor|g-ba", True).goal("g-resilience").predecessors == ("g-thought", "g-ba")
+    assert after("g-work-big|replacement|g-work", None).goal("g-work-big").replaced_by is None
+    assert after("g-work-big|replacement|g-ba", None).goal("g-work-big").replaced_by == "g-work"
+    assert after("g-ba|replacement|g-work", True).goal("g-ba").replaced_by == "g-work"
+    with pytest.raises(CannotTake):
+        after("g-ba|friend|g-work", True)
+
+
+def test_a_step_from_an_ehr_comes_last_and_one_taken_away_there_is_void_here() -> None:
+    """A step is never dropped or moved to another goal."""
+    plan = PLANS[0]
+    new = with_units(plan, {Unit(plan.id, "steps:st-new"): {"goal": "g-ba"}}, ORIGIN)
+    assert new.goal("g-ba").steps == (*plan.goal("g-ba").steps, Step(id="st-new", n=5))
+    assert [goal for goal in new.goals if goal.id != "g-ba"] == [goal for goal in plan.goals if goal.id != "g-ba"]
+    first = with_units(plan, {Unit(plan.id, "steps:st-new"): {"goal": "g-mood"}}, ORIGIN)
+    assert first.goal("g-mood").steps == (Step(id="st-new", n=1),)
+    gone = with_units(plan, {Unit(plan.id, "steps:st-ba-4"): None}, ORIGIN)
+    was = plan.goal("g-ba").steps
+    assert gone.goal("g-ba").steps == (*was[:3], msgspec.structs.replace(was[3], status="entered_in_error"))
+    for unit, value in (("steps:st-ba-4", {"goal": "g-mood"}), ("steps:st-none", None), ("step:st-none.text", "x")):
+        with pytest.raises(CannotTake):
+            with_units(plan, {Unit(plan.id, unit): value}, ORIGIN)
+
+
 def test_a_changed_measure_never_changes_one_that_another_target_uses() -> None:
     """An EHR's edit of what a target measures makes a new measure; the old one keeps its readings."""
     plan = PLANS[0]
@@ -63,6 +127,9 @@ def test_a_changed_measure_never_changes_one_that_another_target_uses() -> None:
     assert after.measure("m-phq9") == plan.measure("m-phq9")
     assert len(after.measures) == len(plan.measures) + 1
     assert same_value(units(after)[unit], value)
+    other = with_units(after, {unit: value | {"unit": "{points of 27}"}}, ORIGIN)
+    assert len(other.measures) == len(plan.measures) + 2
+    assert with_units(after, {unit: value}, ORIGIN).measures == after.measures
 
 
 def test_what_has_no_place_is_told_and_nothing_is_changed() -> None:

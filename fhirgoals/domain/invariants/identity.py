@@ -61,7 +61,7 @@ def dangling(plan: Plan) -> Iterator[Finding]:
             continue
         field = reference.path.rpartition(".")[2].partition("[")[0]
         # A goal's `parent` outside the plan also breaks "a goal's plan is its parent's plan".
-        invariant = _RELATIONS.get(field, 0) if reference.path.startswith("goals[") else 0
+        invariant = _RELATIONS.get(field, 0)
         what = "person of this plan" if reference.kind == "author" else reference.kind
         yield Finding(
             f"{field}_not_in_plan",
