@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fhirgoals.domain import fields, pruning, records
-from fhirgoals.domain.disclosure import Disclosed, disclose, inherited_sensitivities, outline
+from fhirgoals.domain.disclosure import Disclosed, disclose, inherited_sensitivities, not_covered, outline
 from fhirgoals.domain.fields import FieldRow
 from fhirgoals.domain.invariants import check_disclosed
 from fhirgoals.domain.planfile import dump_plan
@@ -37,9 +37,11 @@ from fhirgoals.domain.records import (
     Step,
     Target,
     Withheld,
+    fields_of,
 )
 from fhirgoals.errors import Bug
 from tests.plans import AS_OF, EXAMPLES, changed, demo, every, example, expected, full, goal, replace, small, with_goal
+from tests.unit.disclosed_plans import DAY, YES, plans, without
 
 CONNECTIONS = demo()["connections"]
 REPORTS = [
@@ -147,12 +149,6 @@ def test_the_outline_names_every_goal_of_a_circle_once() -> None:
     """Goals that are each other's parents are not lost."""
     plan = small(goals=(goal("a", parent="b"), goal("b", parent="a"), goal("c")))
     assert sorted(outline(plan)) == ["a", "b", "c"]
-
-
-DAY = timedelta(days=1)
-YES = Consent(
-    id="c", endpoint="ehr", granted=AS_OF - DAY, expires=AS_OF + DAY, scope="treatment", sensitivities=("MH",)
-)
 
 
 @pytest.mark.parametrize(
@@ -296,6 +292,16 @@ def test_a_goal_inherits_from_problem_and_measure() -> None:
     assert inherited_sensitivities(plan)["g-long"] == frozenset()
 
 
+def test_what_a_consent_does_not_cover_is_told_in_the_order_of_the_labels() -> None:
+    """Of a goal's labels and the one that all content has; without a consent in force nothing is covered."""
+    plan = with_goal(two_problems(), "g-short", sensitivities=("VIO", "SUD", "PSY"))
+    covered = replace(plan, disclosure=Disclosure(consents=(replace(YES, sensitivities=("MH", "PSY")),)))
+    assert not_covered(covered, "ehr", AS_OF, "g-short") == ("SUD", "VIO")
+    assert not_covered(covered, "ehr", AS_OF, "g-long") == ()
+    assert not_covered(covered, "ehr-2", AS_OF, "g-short") == ("MH", "PSY", "SUD", "VIO")
+    assert not_covered(covered, "ehr-2", AS_OF, "g-long") == ("MH",)
+
+
 def test_references_to_what_stays_are_taken_out() -> None:
     """Parent, predecessors, replacement and an intervention's goals name only goals that go (invariant 21)."""
     plan = small(
@@ -368,9 +374,11 @@ def test_a_plan_entered_in_error_goes_only_as_far_as_it_was_sent() -> None:
 def test_only_the_end_that_counts_goes() -> None:
     """A running plan shows its planned end, a finished one its real end."""
     ends = {"planned_end_date": date(2026, 12, 1), "end_date": date(2026, 11, 1)}
-    running, done = shown(small(**ends)), shown(small(status="completed", **ends))
+    running = shown(small(**ends))
     assert (running.planned_end_date, running.end_date) == (date(2026, 12, 1), None)
-    assert (done.planned_end_date, done.end_date) == (None, date(2026, 11, 1))
+    for status in ("completed", "revoked"):
+        ended = shown(small(status=status, **ends))
+        assert (ended.planned_end_date, ended.end_date) == (None, date(2026, 11, 1))
 
 
 def test_a_session_rating_target_needs_its_switch() -> None:
@@ -551,83 +559,6 @@ def test_pruning_is_done_after_once() -> None:
 
 # --- properties ------------------------------------------------------------------------------------------------
 
-LABELS = ("MH", "ADOL", "SUD")
-LIFECYCLES = ("draft", "proposed", "active", "completed", "declined", "entered_in_error", "on_hold")
-
-
-@st.composite
-def plans(draw: st.DrawFn) -> Plan:
-    """A plan of up to seven goals with random marks, relations, notes, steps and interventions."""
-    count = draw(st.integers(1, 7))
-    ids = [f"g-{n}" for n in range(count)]
-    some = st.lists(st.sampled_from(ids), unique=True, max_size=3).map(tuple)
-    labels = st.lists(st.sampled_from(LABELS), unique=True, max_size=2).map(tuple)
-    people = ("p-client", "p-ther", "p-aunt")
-    goals = []
-    for place, each in enumerate(ids):
-        parent = draw(st.none() | st.sampled_from(ids[:place] or [None]))
-        goals.append(
-            goal(
-                each,
-                parent=parent,
-                lifecycle=draw(st.sampled_from(LIFECYCLES)),
-                share=draw(st.sampled_from(["default", "default", "default", "withheld"])),
-                sensitivities=draw(labels),
-                addresses=draw(st.lists(st.sampled_from(["pr-1", "pr-2"]), unique=True, min_size=1).map(tuple)),
-                predecessors=draw(some),
-                replaced_by=draw(st.none() | st.sampled_from(ids)),
-                expressed_by=draw(st.none() | st.sampled_from(people)),
-                targets=draw(st.lists(st.sampled_from(["m-1", "m-2"]), unique=True).map(measured)),
-                steps=tuple(
-                    Step(id=f"{each}-s{n}", n=n, kind="homework", text=f"step of {each}", status=status)
-                    for n, status in enumerate(
-                        draw(st.lists(st.sampled_from(["planned", "entered_in_error"]), max_size=2)), 1
-                    )
-                ),
-                progress=tuple(
-                    ProgressEntry(id=f"{each}-n{n}", visibility=who, text=f"note of {each}", author=draw(st.sampled_from(people)))
-                    for n, who in enumerate(draw(st.lists(st.sampled_from(["shared", "team"]), max_size=2)))
-                ),
-            )
-        )  # fmt: skip
-    return small(
-        goals=tuple(goals),
-        participants=(*small().participants, Participant(id="p-aunt", role="family", ref="related-1")),
-        problems=(
-            Problem(id="pr-1", code=Coding(system="icd10cm", code="F32.1"), sensitivities=draw(labels)),
-            Problem(id="pr-2", code=Coding(system="icd10cm", code="F41.1")),
-        ),
-        measures=(Measure(id="m-1", sensitivities=draw(labels)), Measure(id="m-2")),
-        interventions=tuple(
-            Intervention(id=f"iv-{n}", technique="x", by="p-ther", goals=draw(some)) for n in range(draw(st.integers(0, 3)))
-        ),
-        disclosure=Disclosure(consents=(replace(YES, sensitivities=("MH", *draw(labels))),)),
-    )  # fmt: skip
-
-
-def measured(measures: list[str]) -> tuple[Target, ...]:
-    return tuple(Target(measure=each) for each in measures)
-
-
-def without(plan: Plan, gone: str) -> Plan:
-    """The plan as if that goal had never been: neither it nor any reference to it."""
-    return replace(
-        plan,
-        goals=tuple(
-            replace(
-                each,
-                parent=None if each.parent == gone else each.parent,
-                predecessors=tuple(end for end in each.predecessors if end != gone),
-                replaced_by=None if each.replaced_by == gone else each.replaced_by,
-            )
-            for each in plan.goals
-            if each.id != gone
-        ),
-        interventions=tuple(
-            replace(each, goals=tuple(end for end in each.goals if end != gone)) for each in plan.interventions
-        ),
-    )
-
 
 @given(plan=plans(), data=st.data())
 def test_a_withheld_goal_leaves_no_trace(plan: Plan, data: st.DataObject) -> None:
@@ -635,10 +566,28 @@ def test_a_withheld_goal_leaves_no_trace(plan: Plan, data: st.DataObject) -> Non
     gone = data.draw(st.sampled_from([each.id for each in plan.goals]))
     consented = set(plan.disclosure.consents[0].sensitivities)
     assume(inherited_sensitivities(plan)[gone] <= consented)
-    found, never = at(with_goal(plan, gone, share="withheld")), at(without(plan, gone))
-    assert found.plan == never.plan
-    assert found.goals == never.goals
-    assert found.kept == {**never.kept, gone: "withheld"}
+    never = at(without(plan, gone))
+    listed = [Withheld(target=gone, endpoint=endpoint) for endpoint in (None, "ehr")]
+    for held in (
+        with_goal(plan, gone, share="withheld"),
+        *(replace(plan, disclosure=replace(plan.disclosure, withheld=(one,))) for one in listed),
+    ):
+        found = at(held)
+        assert encoded(found.plan) == encoded(never.plan)
+        assert found.goals == never.goals
+        assert found.kept == {**never.kept, gone: "withheld"}
+
+
+@given(plan=plans(), data=st.data())
+def test_what_may_not_be_seen_changes_no_byte(plan: Plan, data: st.DataObject) -> None:
+    """Whatever is written on a goal that stays here, for whatever reason, and withholding it, changes no byte."""
+    before = at(plan)
+    assume(before.kept)
+    gone = data.draw(st.sampled_from(sorted(before.kept)))
+    whole = full().goal("g-long")
+    field = data.draw(st.sampled_from(WRITTEN))
+    for changes in ({field: getattr(whole, field)}, {"text": data.draw(st.text())}, {"share": "withheld"}):
+        assert encoded(at(with_goal(plan, gone, **changes)).plan) == encoded(before.plan)
 
 
 @given(plan=plans(), data=st.data())
@@ -651,6 +600,40 @@ def test_withholding_a_goal_never_shows_more(plan: Plan, data: st.DataObject) ->
     assert f'"{gone}' not in encoded(found.plan)
 
 
+WRITTEN = (
+    "client_words",
+    "status_reason",
+    "completion_criterion",
+    "readiness",
+    "smart",
+    "acceptance",
+    "steps",
+    "progress",
+    "findings",
+    "achievements",
+    "barriers",
+    "revisions",
+)
+"""What people write on a goal; labels, problems and measures are another matter: they decide what goes with it."""
+
+
+def assert_no_more(less: Any, more: Any, place: str) -> None:
+    """Each value of the one is the same in the other, or not given; each member of a list is a member there too."""
+    if isinstance(less, Record):
+        assert type(less) is type(more), place
+        for field in fields_of(type(less)):
+            assert_no_more(getattr(less, field.name), getattr(more, field.name), f"{place}.{field.name}")
+    elif isinstance(less, tuple):
+        assert isinstance(more, tuple), place
+        for each in less:
+            key = getattr(each, "id", None) or each
+            same = [one for one in more if (getattr(one, "id", None) or one) == key]
+            assert same, f"{place}: a member that was not there"
+            assert_no_more(each, same[0], place)
+    elif less is not None:
+        assert less == more, place
+
+
 @given(
     plan=plans(),
     fewer=st.sampled_from(
@@ -658,7 +641,7 @@ def test_withholding_a_goal_never_shows_more(plan: Plan, data: st.DataObject) ->
     ),
 )  # fmt: skip
 def test_less_consent_never_shows_more(plan: Plan, fewer: dict[str, Any]) -> None:
-    """An expired, refused, later or narrower consent shows a part of what the consent showed."""
+    """An expired, refused, later or narrower consent shows a part of what the consent showed, to the last field."""
     consent = plan.disclosure.consents[0]
     if "sensitivities" in fewer:
         fewer = {"sensitivities": tuple(each for each in fewer["sensitivities"] if each in consent.sensitivities)}
@@ -667,9 +650,7 @@ def test_less_consent_never_shows_more(plan: Plan, fewer: dict[str, Any]) -> Non
     assert set(less.goals) <= set(more.goals)
     if less.plan is not None:
         assert more.plan is not None
-        for name in ("problems", "measures", "participants", "interventions"):
-            few, many = ({each.id for each in getattr(found, name)} for found in (less.plan, more.plan))
-            assert few <= many
+        assert_no_more(less.plan, more.plan, "plan")
 
 
 @given(plan=plans())

@@ -44,6 +44,7 @@ from fhirgoals.domain.records import (
     fields_of,
 )
 from tests.plans import AS_OF, EXAMPLES, changed, every, example, expected, full, goal, replace, small, with_goal
+from tests.unit.disclosed_plans import plans, without
 
 DAY = timedelta(days=1)
 DEP, OCD, IPR, DEV, ADO = (example(path) for path in EXAMPLES)
@@ -234,26 +235,6 @@ def test_a_proxy_reads_less_than_the_client() -> None:
     assert [each.id for each in seen.progress] == ["n-2"]
     assert [(each.by, each.date) for each in seen.acceptance] == [("p-client", None), ("p-aunt", AS_OF)]
     assert "In my words" in text_of(proxy_view(with_goal(plan, "g-short", share_words=True), "p-aunt").plan)
-
-
-def without(plan: Plan, gone: str) -> Plan:
-    """The plan as if that goal had never been, and without children of it."""
-    return replace(
-        plan,
-        goals=tuple(
-            replace(
-                each,
-                parent=None if each.parent == gone else each.parent,
-                predecessors=tuple(one for one in each.predecessors if one != gone),
-                replaced_by=None if each.replaced_by == gone else each.replaced_by,
-            )
-            for each in plan.goals
-            if each.id != gone
-        ),
-        interventions=tuple(
-            replace(each, goals=tuple(one for one in each.goals if one != gone)) for each in plan.interventions
-        ),
-    )
 
 
 WARD = [(replace(plan, client=replace(plan.client, minor_self_consented=False, legal_representatives=("related-x",)), participants=(*plan.participants, Participant(id="p-x", role="legal_representative", ref="related-x"))), each.id) for plan in (DEP, OCD, IPR, ADO) if plan.client for each in plan.goals]  # fmt: skip
@@ -461,6 +442,9 @@ def test_a_narrower_consent_is_a_change_where_a_goal_needs_more() -> None:
     """When the consent that covers substance use ends, the goal of that kind is no longer seen."""
     plan = with_consents({"granted": AS_OF}, {"granted": AS_OF, "expires": AS_OF + DAY, "sensitivities": ("MH", "SUD")})
     assert next_change(with_goal(plan, "g-short", sensitivities=("SUD",)), AS_OF) == AS_OF + DAY
+    # Some connections get proposals, and the day is told for them too.
+    proposed = with_goal(plan, "g-short", sensitivities=("SUD",), lifecycle="proposed")
+    assert next_change(proposed, AS_OF) == AS_OF + DAY
 
 
 days = st.integers(-6, 6).map(lambda n: AS_OF + n * DAY)
@@ -513,6 +497,21 @@ def test_a_proxy_never_reads_what_the_client_does_not(plan: Plan, data: st.DataO
         assert each.client_words in (None, whole.client_words)
     for name in ("measures", "problems", "interventions"):
         assert {each.id for each in getattr(less, name)} <= {each.id for each in getattr(more, name)}
+
+
+@given(plan=plans(), data=st.data())
+def test_a_withheld_goal_changes_no_byte_of_any_proxys_view(plan: Plan, data: st.DataObject) -> None:
+    """Of random plans too: a proxy reads of a withheld goal as if it had never been."""
+    plan = replace(plan, client=Client(id="c", display="C", legal_representatives=("related-1",)))
+    gone = data.draw(st.sampled_from([each.id for each in plan.goals]))
+    never = proxy_view(without(plan, gone), "p-aunt")
+    listed = replace(
+        plan, disclosure=replace(plan.disclosure, withheld=(*plan.disclosure.withheld, Withheld(target=gone)))
+    )
+    for held in (with_goal(plan, gone, share="withheld"), listed):
+        found = proxy_view(held, "p-aunt")
+        assert text_of(found.plan) == text_of(never.plan)
+        assert found.kept == {**never.kept, gone: "withheld"}
 
 
 @pytest.mark.parametrize(("name", "field"), sorted(KEPT_FROM_PROXY))
