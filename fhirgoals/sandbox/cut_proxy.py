@@ -171,7 +171,10 @@ class CutProxy:
             if incoming.head:
                 self._keep(Exchange(incoming.head, incoming.body, b"", b"", cut=False))
             return False
-        request = Exchange(incoming.head, incoming.body, b"", b"", cut=False)
+        return await self._serve(Exchange(incoming.head, incoming.body, b"", b"", cut=False), reader, writer)
+
+    async def _serve(self, request: Exchange, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Ask the upstream and tell the client, unless this reply is to be lost."""
         order = next((cut for cut in self._cuts if cut.matches(request)), None)
         if order is not None:
             order.taken = True
@@ -179,12 +182,16 @@ class CutProxy:
         self._keep(exchange)
         if order is not None:
             order.exchange = exchange
+        return await self._tell(exchange, ending, writer)
+
+    async def _tell(self, exchange: Exchange, ending: _Ending, writer: asyncio.StreamWriter) -> bool:
+        """Give the client the reply, or nothing where it was lost."""
         if exchange.cut or ending == "broken":
             writer.transport.abort()
             return False
         writer.write(exchange.reply_head + exchange.reply_body)
         await writer.drain()
-        return ending == "told" and not (asks_to_close(request.request_head) or asks_to_close(exchange.reply_head))
+        return ending == "told" and not (asks_to_close(exchange.request_head) or asks_to_close(exchange.reply_head))
 
     async def _ask_upstream(self, request: Exchange, *, cut: bool) -> tuple[Exchange, _Ending]:
         """The exchange, and how its reply ended."""

@@ -6,7 +6,8 @@ A new store is a new installation: its identifiers are unique, so tests share on
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -51,13 +52,14 @@ class World:
     now: datetime = START
     config: Mapping[str, object] = field(default_factory=dict)
     patients: dict[str, str] = field(default_factory=dict)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     def clock(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
 
     def client(self) -> EhrClient:
-        return EhrClient(self.url, self.http, clock=self.clock, connection=CONNECTION)
+        return EhrClient(self.url, self.http, clock=self.clock, connection=CONNECTION, sleep=self.sleep)
 
     def runner(self) -> Runner:
         return Runner(self.store, CONNECTION, self.client(), self.clock, uuid4, f"test-{uuid4()}")
