@@ -7,6 +7,7 @@ Reads our store by SQL and the EHRs by their raw storage; imports nothing of `sy
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ METERS = ("lost", "doubled", "silent", "echo", "leak", "needless", "growth")
 
 WORDS = ("text", "status", "note", "step")
 """What is known by a word that is used once; of the rest an equal value may have been written by somebody else."""
+
+_ID = re.compile(r"g-\w+")
 
 WHOLE = ("gone", "void", "unreadable", "retract", "withheld")
 """Kinds of items that stand for a whole resource."""
@@ -124,6 +127,9 @@ class _Judge:
         self.raw: sqlite3.Connection = world.database.raw
         self.plan = sides.document(self.raw)
         self.steps = sides.by_words(self.plan, self.log)
+        self.notes = {
+            first_word(entry["text"]): entry["id"] for goal in self.plan["goals"] for entry in goal.get("progress", ())
+        }
         self.here = sides.named_by_log(sides.here(self.plan), self.steps)
         self.there = {name: world.there(name) for name in world.names}
         self.items = items_of(self.raw)
@@ -161,10 +167,12 @@ class _Judge:
         """Tell whether an edit is of a goal that is void, deleted or asked about as a whole."""
         goals = {edit.key[0]}
         if edit.key[1] == "parent":
-            goals |= {edit.value, edit.over}
+            goals |= {edit.value, edit.over, NOTHING}
         if edit.key[1].startswith("after "):
             goals.add(edit.key[1].removeprefix("after "))
         asked = {item.owner for item in self.waiting if item.kind in WHOLE}
+        if len(goals) > 1 and (goals & self.log.ever_withheld or edit.side in self.log.ever_refused):
+            return True  # an edge to or from what was taken back goes with it
         return bool(goals & (self.log.void.keys() | asked)) or (PLAN in asked and edit.side != "here")
 
     def _accounted(self, place: int, edit: Edit) -> bool:
@@ -180,8 +188,11 @@ class _Judge:
             return edit.value.rpartition("/")[2] in self.kept_text
         if place in self.log.settled:
             return True
+        if any((one.side, one.key, one.over) == (edit.side, edit.key, edit.value) for one in self.log.edits[:place]):
+            return True  # moved there and back: nobody else can tell that from no edit
         decided = [item for item in self.kept if self._stands_for(item, edit.key)]
-        return any(edit.value in (said(item.unit, item.ours), said(item.unit, item.theirs)) for item in decided)
+        kept = {part for item in decided for value in (item.ours, item.theirs) for part in parts(item.unit, value)}
+        return edit.value in kept
 
     # -- doubled --
 
@@ -238,7 +249,12 @@ class _Judge:
         if head == "after":
             involved.add(member)
         if head == "parent":
-            involved |= {self.here.get(key, NOTHING), *there.get(key, NOTHING).split("+")}
+            above = self.here.get(key, NOTHING)
+            involved |= {above, *there.get(key, NOTHING).split("+")}
+            if above != NOTHING and (above, "text") not in there:
+                return True  # said of the parent, which can't be named where it is not
+        if head == "order" and self._hidden():
+            return True  # children of a hidden parent are roots there, in an order of their own
         if involved & self._hidden() or head in self.lost_there:
             return True
         return head == "after" and (member, "text") not in there
@@ -275,7 +291,8 @@ class _Judge:
             case "after":
                 return (item.owner, item.unit) == (PLAN, f"relations:{goal}|predecessor|{member}")
             case "note":
-                return item.owner == goal and item.unit.startswith("note:") and member in item.text
+                named = item.unit == f"note:{self.notes.get(member)}" or member in item.text
+                return item.owner == goal and item.unit.startswith("note:") and named
             case "step" | "step_status":
                 return item.unit.startswith(("steps:", "step:")) and self._is_step(item, goal, member)
             case _:
@@ -325,7 +342,12 @@ class _Judge:
             return
         local = {id_: own for (where, id_), own in self.log.resources.items() if where == name}
         asked = {item.owner for item in self.waiting if item.connection == name and item.whole}
-        units = " ".join(f"{item.unit} {item.text}" for item in self.waiting if item.connection == name)
+        # An item comes first where the EHR changed a reference to it meanwhile (design 5.10).
+        units = set(
+            _ID.findall(
+                " ".join(f"{item.owner} {item.unit} {item.text}" for item in self.waiting if item.connection == name)
+            )
+        )
         storage = self.world.boxes[name].storage
         for id_, body in sides.bodies(storage, "CarePlan").items():
             text = json.dumps(body, default=str)
@@ -334,7 +356,7 @@ class _Judge:
                 if id_ in local and refers and PLAN not in asked and goal not in units:
                     self.found.leak.append(f"leak: the CarePlan at {name} still refers to {goal}")
                 words = [word for word in self.log.words.get(goal, ()) if word in str(body.get("text", {}).get("div"))]
-                if words and PLAN not in asked:
+                if words and PLAN not in asked and goal not in units:
                     self.found.leak.append(f"leak: the narrative at {name} still says {words[0]} of {goal}")
         for id_, body in sides.bodies(storage, "Goal").items():
             own = local.get(id_)
@@ -345,7 +367,7 @@ class _Judge:
                 named = {own, other} & hidden
                 if named and other is not None and not (named & asked) and not any(one in units for one in named):
                     self.found.leak.append(f"leak: {own} and {other} still refer to each other at {name}")
-            if own in hidden and self.world.retract != "leave" and own not in asked:
+            if own in hidden and self.world.retract != "leave" and own not in asked | units:
                 text = json.dumps(body, default=str)
                 words = [word for word in sorted(self.log.words.get(own, ())) if word in text]
                 if words:
@@ -365,14 +387,18 @@ class _Judge:
                 self.found.needless.append(f"needless: {where} was answered already")
                 continue
             key = self._key_of(item)
-            if key is None or key[0] in self.log.void or key[0] in self.log.ever_withheld:
+            if key is None or key[0] in self.log.void or item.connection in self.log.ever_refused:
                 continue
-            if item.connection in self.log.ever_refused:
+            touched = any(edit.key == key and edit.side == item.connection for edit in self.log.edits)
+            if not touched and not any(item.connection in where for where in self.log.void.values()):
+                self.found.needless.append(f"needless: {where}: nobody at the EHR wrote it")
                 continue
-            since = self.log.agreed.get((item.connection, key), 0)
-            recent = [edit for edit in self.log.edits[since:] if edit.key == key]
+            if self.log.ever_withheld or (self.log.void and key[1] not in TAKEN_AT_ONCE):
+                continue
+            since = self.log.agreed.get((item.connection, key))
+            recent = [edit for edit in self.log.edits[since or 0 :] if edit.key == key]
             theirs = any(edit.side == item.connection for edit in recent)
-            ours = any(edit.side != item.connection for edit in recent)
+            ours = since is None or any(edit.side != item.connection for edit in recent)
             if item.kind == "conflict" and said(item.unit, item.ours) == said(item.unit, item.theirs):
                 self.found.needless.append(f"needless: {where}: both say {said(item.unit, item.ours)}")
             elif item.kind == "conflict" and not (ours and theirs):
@@ -445,6 +471,12 @@ def said(unit: str, value: Any) -> str:
             return sides.OURS_TO_WIRE.get(str(value.get("status")), str(value.get("status")))
         case _:
             return str(value)
+
+
+def parts(unit: str, value: Any) -> set[str]:
+    """Return what an item says, and of several parents each."""
+    whole = said(unit, value)
+    return {whole, *whole.split("+")} if unit.startswith("parent_map:") else {whole}
 
 
 def _same_order(item: Item, value: str, theirs: str | None) -> bool:

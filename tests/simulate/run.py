@@ -78,6 +78,9 @@ def play(script: Script) -> Run:
     """Return the result of a script."""
     dice = Random(f"fate {script.seed}")
     world = begun(script.cell, dice, script.rates, typed=script.typed, pushed=script.pushed, retract=script.retract)
+    if script.pushed:
+        for name in world.names:
+            observe(world, name, settled=True)
     begin = world.machine.tick
     for planned in script.acts:
         world.machine.at(begin + planned.tick, partial(_act, world, planned))
