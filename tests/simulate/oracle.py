@@ -494,9 +494,9 @@ def _common(one: str, other: str, but: set[str]) -> tuple[str, str]:
 def in_a_ring(edges: dict[str, set[str]]) -> set[str]:
     """Return the children that stand above themselves."""
     found = set()
-    for child in edges:
+    for child, above in edges.items():
         seen: set[str] = set()
-        pending = list(edges[child])
+        pending = list(above)
         while pending:
             one = pending.pop()
             if one not in seen:

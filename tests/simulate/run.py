@@ -6,12 +6,10 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
-from typing import Any
 
 from fhirgoals.errors import FhirgoalsError
 from tests.simulate import ehr_people, people
 from tests.simulate.cells import MIXES, MODES, Cell
-from tests.simulate.log import Log
 from tests.simulate.machine import KilledError, Life, finish
 from tests.simulate.network import CALM, RATES, Rates
 from tests.simulate.oracle import Verdict, judge, observe
@@ -91,7 +89,7 @@ def play(script: Script) -> Run:
     world.say("calm")
     for network in world.networks.values():
         network.rates = CALM
-    echoes = _rest(world)
+    echoes = rest(world)
     verdict = judge(world)
     verdict.echo.extend(echoes)
     return Run(script, verdict, len(world.log.edits), world.kills, world.runs, world.log.lines)
@@ -137,7 +135,7 @@ async def _sync(world: World, name: str, life: Life) -> None:
     observe(world, name, settled=False)
 
 
-def _rest(world: World) -> list[str]:
+def rest(world: World) -> list[str]:
     """Let everything come to rest; return the writes that were still made when it should have."""
     world.machine.spend(100)
     still = None
@@ -194,7 +192,3 @@ def without_fate(of: Script) -> list[Script]:
 def without_one(of: Script) -> list[Script]:
     """Return the script with one act less, for shrinking."""
     return [replace(of, acts=of.acts[:place] + of.acts[place + 1 :]) for place in range(len(of.acts))]
-
-
-__all__ = ["Log", "Planned", "Run", "Script", "play", "script", "without_fate", "without_one"]
-_ = Any

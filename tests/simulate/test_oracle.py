@@ -1,0 +1,353 @@
+"""Each meter of the oracle moves when its one fault is put into a finished world, and no other meter with it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import pytest
+
+from fhirgoals.fhir import exact_json
+from fhirgoals.fhir.wire import Request
+from tests.simulate import sides
+from tests.simulate.cells import Cell
+from tests.simulate.log import PLAN
+from tests.simulate.machine import Life, finish
+from tests.simulate.network import CALM
+from tests.simulate.oracle import METERS, judge, observe
+from tests.simulate.run import rest
+from tests.simulate.world import World, begun
+
+A = "ehr-a"
+
+
+@dataclass
+class Finished:
+    """A world at rest, and the ways to put a fault into it that none of its people or processes made."""
+
+    world: World
+
+    def moved(self) -> set[str]:
+        """Return the meters that move now."""
+        verdict = judge(self.world)
+        return {meter for meter in METERS if getattr(verdict, meter)}
+
+    def resource(self, goal: str, kind: str = "Goal") -> tuple[str, Any]:
+        """Return the id and a copy of the body of one of our resources."""
+        for id_, body in sides.bodies(self.world.boxes[A].storage, kind).items():
+            if self.world.log.resources.get((A, id_)) == goal:
+                return id_, copy.deepcopy(body)
+        raise LookupError(goal)
+
+    def change_there(self, goal: str, kind: str = "Goal", **fields: object) -> None:
+        """Change a resource, untold."""
+        id_, body = self.resource(goal, kind)
+        self.world.boxes[A].edit(kind, id_, {**body, **fields})
+
+    def give_child(self, parent: str, child: str) -> None:
+        """Give a parent one more child, untold."""
+        _, body = self.resource(parent)
+        edge = {
+            "url": sides.RELATIONSHIP,
+            "extension": [
+                {"url": "type", "valueCodeableConcept": {"coding": [{"code": "milestone"}]}},
+                {"url": "target", "valueReference": {"reference": f"Goal/{self.resource(child)[0]}"}},
+            ],
+        }
+        self.change_there(parent, extension=[*body["extension"], edge])
+
+    def change_here(self, goal: str, **fields: object) -> None:
+        """Change our record, untold and unseen by the store's own guard."""
+        raw = self.world.database.raw
+        plan = sides.document(raw)
+        for one in plan["goals"]:
+            if one["id"] == goal:
+                one.update(fields)
+        raw.execute("drop trigger plan_revisions_no_update")
+        raw.execute("update plan_revisions set document = ?", (json.dumps(plan),))
+
+    def ask(self, kind: str, owner: str, unit: str, ours: object, theirs: object, *, why: str = "test") -> None:
+        """Put an item into the inbox."""
+        values = (A, PLAN, owner, unit, kind, json.dumps(ours), json.dumps(theirs), why)
+        [(number,)] = self.world.database.raw.execute("select count(*) from inbox").fetchall()
+        self.world.database.raw.execute(
+            "insert into inbox (key, connection, plan_id, owner, unit, kind, ours, theirs, why, who_may, opened_at)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, '[]', '2026-11-06T10:00:00.000000Z')",
+            (f"key {number}", *values),
+        )
+
+    def send(self, method: str, path: str, body: Any) -> None:
+        """Send something as a process of ours would."""
+        url = f"http://{A}.test/fhir/{path}"
+        request = Request(method, url, {"Content-Type": "application/fhir+json"}, exact_json.dumps(body))  # type: ignore[arg-type]
+        finish(self.world.networks[A].send(request, Life(self.world.dice, 0.0)))
+
+
+@pytest.fixture(params=["leave"])
+def finished(request: pytest.FixtureRequest) -> Finished:
+    """A world that was pushed, in which both sides are the same."""
+    world = begun(Cell(), Random(1), CALM, typed=False, pushed=True, retract=request.param)
+    observe(world, A, settled=True)
+    return Finished(world)
+
+
+def test_a_world_that_was_pushed_has_no_fault(finished: Finished) -> None:
+    """Nothing was done: no meter moves."""
+    assert finished.moved() == set()
+
+
+# -- lost --
+
+
+def test_an_edit_that_stands_nowhere_is_lost(finished: Finished) -> None:
+    """Somebody wrote a text at the EHR, and it is on no side."""
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    assert finished.moved() == {"lost"}
+
+
+def test_an_edit_written_over_by_somebody_who_saw_it_is_not_lost(finished: Finished) -> None:
+    """The later edit says what it wrote over."""
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    finished.world.noted(2, A, ("g-a", "text"), "Tx000", "Ax001")
+    assert finished.moved() == set()
+
+
+def test_an_edit_written_over_unseen_is_lost(finished: Finished) -> None:
+    """Whoever wrote later saw the value before: the edit between is lost."""
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    finished.world.noted(2, "here", ("g-a", "text"), "Tx000", "Tx000")
+    assert finished.moved() == {"lost"}
+
+
+def test_a_move_that_stands_nowhere_is_lost(finished: Finished) -> None:
+    """The EHR moved a child, and it stands where it stood."""
+    finished.world.noted(1, A, ("g-a1", "parent"), "g-b", "g-a")
+    assert finished.moved() == {"lost"}
+
+
+def test_a_move_there_and_back_is_not_lost(finished: Finished) -> None:
+    """A value that moved there and back is no edit to anybody else."""
+    finished.world.noted(1, A, ("g-a1", "parent"), "g-b", "g-a")
+    finished.world.noted(2, A, ("g-a1", "parent"), "g-a", "g-b")
+    assert finished.moved() == set()
+
+
+def test_an_edit_in_the_history_is_not_lost(finished: Finished) -> None:
+    """The policy decided against it and kept it."""
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    finished.ask("history", "g-a", "text", "Tx000 at first", "Ax001 runs")
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at")
+    assert finished.moved() == set()
+
+
+def test_an_edit_in_an_item_that_closed_by_itself_is_lost(finished: Finished) -> None:
+    """Its cause is said to be gone, and nobody decided anything."""
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    finished.ask("conflict", "g-a", "text", "Tx000 at first", "Ax001 runs")
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at, close_reason = 'cause gone'")
+    assert finished.moved() == {"lost"}
+
+
+# -- doubled --
+
+
+def test_two_resources_of_one_goal_are_doubled(finished: Finished) -> None:
+    """The same goal was created twice."""
+    _, body = finished.resource("g-b")
+    twin = finished.world.boxes[A].storage.create("Goal", {key: body[key] for key in body if key != "id"})
+    finished.world.log.resources[A, twin.version.id] = "g-b"
+    assert finished.moved() == {"doubled"}
+
+
+def test_a_step_that_stands_twice_is_doubled(finished: Finished) -> None:
+    """The CarePlan has the same activity twice."""
+    _, body = finished.resource(PLAN, "CarePlan")
+    finished.change_there(PLAN, "CarePlan", activity=[*body["activity"], body["activity"][0]])
+    assert finished.moved() == {"doubled"}
+
+
+# -- silent --
+
+
+def test_a_difference_that_nobody_is_told_of_is_silent(finished: Finished) -> None:
+    """Another text stands there, and no item, ledger row or policy says so."""
+    finished.change_there("g-a", description={"text": "Ax001 runs"})
+    assert finished.moved() == {"silent"}
+
+
+def test_an_item_of_another_unit_explains_nothing(finished: Finished) -> None:
+    """Only an item of the very unit stands for a difference."""
+    finished.change_there("g-a", description={"text": "Ax001 runs"}, statusReason="Ax002")
+    finished.world.noted(2, A, ("g-a", "status"), "active/Ax002", "active/-")
+    finished.ask(
+        "proposal", "g-a", "status", {"lifecycle": "active"}, {"lifecycle": "active", "status_reason": "Ax002"}
+    )
+    assert finished.moved() == {"silent"}
+
+
+def test_a_goal_that_is_not_there_is_silent(finished: Finished) -> None:
+    """A resource vanished, and nobody is told."""
+    finished.world.boxes[A].storage.delete("Goal", finished.resource("g-b")[0])
+    assert finished.moved() == {"silent"}
+
+
+def test_a_second_parent_there_is_silent(finished: Finished) -> None:
+    """A child has two parents at the EHR, and nobody is told."""
+    finished.give_child("g-b", "g-a1")
+    assert finished.moved() == {"silent"}
+
+
+def test_a_ring_of_our_own_is_silent(finished: Finished) -> None:
+    """A goal stands above itself in our tree: that is never right, even where both sides agree."""
+    finished.change_here("g-a", parent="g-a1")
+    finished.give_child("g-a1", "g-a")
+    lines = judge(finished.world).silent
+    assert [line for line in lines if "our own tree" in line]
+    assert [line for line in lines if f"a ring at {A}" in line]
+
+
+# -- echo --
+
+
+def test_a_write_that_changes_nothing_is_an_echo(finished: Finished) -> None:
+    """What is stored is sent again."""
+    id_, body = finished.resource("g-a")
+    finished.send("PUT", f"Goal/{id_}", body)
+    assert finished.moved() == {"echo"}
+
+
+def test_writes_that_never_end_are_an_echo(finished: Finished) -> None:
+    """Each run at rest writes something new."""
+    restless = Restless(finished.world)
+    assert rest(restless)  # type: ignore[arg-type]
+
+
+class Restless:
+    """A world whose every run writes."""
+
+    def __init__(self, world: World) -> None:
+        self.__dict__.update(world.__dict__)
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world, name)
+
+    async def sync(self, name: str, life: Life) -> Any:
+        """Write a goal's text anew, then sync."""
+        id_, body = Finished(self._world).resource("g-a")
+        text = f"now {self._world.machine.tick}"
+        body = {**body, "description": {"text": text}}
+        request = Request("PUT", f"http://{A}.test/fhir/Goal/{id_}", {}, exact_json.dumps(body))
+        await self._world.networks[A].send(request, life)
+        return await self._world.sync(name, life)
+
+
+# -- leak --
+
+
+def test_words_of_a_withheld_goal_that_leave_are_a_leak(finished: Finished) -> None:
+    """What is withheld stands in the bytes of a call that is sent after it was withheld."""
+    _, body = finished.resource(PLAN, "CarePlan")
+    finished.world.log.refused.add(A)
+    finished.send("POST", "CarePlan", {key: body[key] for key in body if key != "id"})
+    assert "leak" in finished.moved()
+
+
+def test_a_body_that_keeps_what_stands_there_is_no_leak(finished: Finished) -> None:
+    """Taking a reference out of a withheld goal keeps its words as they stand there."""
+    finished.world.log.withheld.add("g-b")
+    id_, body = finished.resource("g-b")
+    finished.send("PUT", f"Goal/{id_}", {**body, "priority": {"text": "none"}})
+    assert not finished.world.log.leaks
+
+
+def test_words_of_a_withheld_goal_in_a_narrative_are_a_leak(finished: Finished) -> None:
+    """A narrative is written by us each time, whatever stood there before."""
+    finished.world.log.withheld.add("g-b")
+    id_, body = finished.resource(PLAN, "CarePlan")
+    finished.send("PUT", f"CarePlan/{id_}", body)
+    assert finished.world.log.leaks
+
+
+def test_words_of_one_ehr_at_another_are_a_leak(finished: Finished) -> None:
+    """What came from B goes to A only where it is told so."""
+    id_, body = finished.resource("g-b")
+    finished.send("PUT", f"Goal/{id_}", {**body, "description": {"text": "Bx001"}})
+    assert "leak" in finished.moved()
+
+
+def test_a_reference_to_a_withheld_goal_that_stays_is_a_leak(finished: Finished) -> None:
+    """Under `leave` too the goal list, steps, narrative and edges no longer name it."""
+    finished.world.log.withheld.add("g-a")
+    finished.world.log.ever_withheld.add("g-a")
+    assert finished.moved() == {"leak"}
+    said = "\n".join(judge(finished.world).leak)
+    assert "CarePlan" in said
+    assert "narrative" in said
+    assert "g-a and g-a1 still refer" in said
+
+
+@pytest.mark.parametrize("finished", ["blank"], indirect=True)
+def test_words_that_should_be_taken_back_and_stay_are_a_leak(finished: Finished) -> None:
+    """The connection blanks what is withheld, and the words still stand."""
+    finished.world.log.withheld.add("g-b")
+    assert any("g-b at ehr-a still says" in line for line in judge(finished.world).leak)
+
+
+# -- needless --
+
+
+def test_a_question_about_what_nobody_wrote_is_needless(finished: Finished) -> None:
+    """A conflict on a unit that no one edited at the EHR."""
+    finished.ask("conflict", "g-a", "text", "Hx001", "Tx000 at first")
+    assert finished.moved() == {"needless"}
+
+
+def test_a_conflict_of_which_only_one_side_wrote_is_needless(finished: Finished) -> None:
+    """The EHR wrote since both agreed, and we did not."""
+    finished.change_there("g-a", description={"text": "Ax001 runs"})
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    finished.ask("conflict", "g-a", "text", "Tx000 at first", "Ax001 runs")
+    assert finished.moved() == {"needless"}
+
+
+def test_a_conflict_of_which_both_sides_wrote_is_not_needless(finished: Finished) -> None:
+    """Both wrote since they agreed: a person decides."""
+    finished.change_there("g-a", description={"text": "Ax001 runs"})
+    finished.change_here("g-a", text="Hx002")
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    finished.world.noted(2, "here", ("g-a", "text"), "Hx002", "Tx000")
+    finished.ask("conflict", "g-a", "text", "Hx002", "Ax001 runs")
+    assert finished.moved() == set()
+
+
+def test_a_proposal_that_the_policy_takes_is_needless(finished: Finished) -> None:
+    """The table takes texts of the EHR."""
+    finished.change_there("g-a", description={"text": "Ax001 runs"})
+    finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
+    finished.ask("proposal", "g-a", "text", "Tx000 at first", "Ax001 runs")
+    assert finished.moved() == {"needless"}
+
+
+# -- growth --
+
+
+def test_an_intent_that_stays_is_growth(finished: Finished) -> None:
+    """A call is still open at rest."""
+    finished.world.database.raw.execute(
+        "insert into intents (id, connection, plan_id, kind, local_id, method, units, body, body_hash, state,"
+        " opened_at, fence) values ('i', 'ehr-a', 'plan-1', 'Goal', 'g-a', 'update', '[]', '', '', 'open', '2026', 1)"
+    )
+    assert finished.moved() == {"growth"}
+
+
+def test_two_questions_about_one_unit_are_growth(finished: Finished) -> None:
+    """One of them is out of date."""
+    finished.change_there("g-a", statusReason="Ax002")
+    finished.world.noted(1, A, ("g-a", "status"), "active/Ax002", "active/-")
+    for reason in ("Ax001", "Ax002"):
+        finished.ask("proposal", "g-a", "status", None, {"lifecycle": "active", "status_reason": reason})
+    assert finished.moved() == {"growth"}
