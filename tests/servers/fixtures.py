@@ -85,28 +85,28 @@ def server_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 @pytest.fixture(scope="session")
 def hapi(server_run: Run) -> Iterator[FhirServer]:
     """HAPI FHIR JPA 8.8.0 R4 with its search cache on; `.url` ends in /fhir."""
-    with _had(server_run, "hapi", launch.hapi) as url:
+    with had(server_run, "hapi", launch.hapi) as url:
         yield FhirServer(url, server_run.log("hapi"))
 
 
 @pytest.fixture(scope="session")
 def medplum(server_run: Run) -> Iterator[FhirServer]:
     """The Medplum router 5.2.13 over its memory repository; `.url` ends in /fhir/R4."""
-    with _had(server_run, "medplum", launch.medplum) as url:
+    with had(server_run, "medplum", launch.medplum) as url:
         yield FhirServer(url, server_run.log("medplum"))
 
 
 @pytest.fixture(scope="session")
 def referee(server_run: Run) -> Iterator[Referee]:
     """HAPI's validator with US Core 6.1.0 and our own definitions loaded."""
-    with _had(server_run, "referee", launch.referee) as url:
+    with had(server_run, "referee", launch.referee) as url:
         yield Referee(url)
 
 
 @pytest.fixture(scope="session")
 def postgres_url(server_run: Run) -> Iterator[str]:
     """SQLAlchemy URL of a private PostgreSQL's maintenance database; make nothing in it, see `postgres_database`."""
-    with _had(server_run, "postgres", launch.postgres) as url:
+    with had(server_run, "postgres", launch.postgres) as url:
         yield url
 
 
@@ -122,7 +122,8 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
 
 
 @contextmanager
-def _had(run: Run, name: str, program: Callable[[], Program]) -> Iterator[str]:
+def had(run: Run, name: str, program: Callable[[], Program]) -> Iterator[str]:
+    """Run a server; one that can't be had fails the test under `CI` and skips it elsewhere."""
     with ExitStack() as stack:
         try:
             address = stack.enter_context(run.server(name, program))

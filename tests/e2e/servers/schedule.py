@@ -21,7 +21,7 @@ from fhirgoals.fhir.http import Http
 from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from tests.e2e.servers.fault_proxy import FaultProxy, GivesUp
-from tests.e2e.servers.schedule_oracle import METERS, Edit, Oracle, Side, Verdict, ask
+from tests.e2e.servers.schedule_oracle import METERS, Edit, Oracle, Side, Verdict, ask, value_there
 from tests.e2e.servers.world import World
 
 Json: TypeAlias = Any
@@ -205,14 +205,11 @@ class Schedule:
 
     def edit_there(self, goal: str, unit: str) -> None:
         """Edit as the EHR's people do: read, change, write with If-Match. A goal that is not there yet can't be."""
-        found = self.oracle.there(goal)
-        if (shown := found.goal(goal)) is None:
+        if (now := self.oracle.goal_there(goal)) is None:
             return
-        value, over = self._value(unit, "there"), found.value(goal, unit)
-        address = f"Goal/{shown['id']}"
-        now = ask(self.world.server.base_url, "GET", address)
+        value, over = self._value(unit, "there"), value_there(now.tree(), unit)
         change(tree := now.tree(), unit, value, self.world.now.isoformat())
-        stored = ask(self.world.server.base_url, "PUT", address, tree, if_match=now.headers["etag"])
+        stored = ask(self.oracle.base, "PUT", f"Goal/{tree['id']}", tree, if_match=now.headers["etag"])
         assert stored.status == 200, stored.body
         self.proxy.noted(now.tree())
         self._log(Edit("there", goal, unit, value, over))

@@ -89,8 +89,12 @@ def ask(base: str, method: str, path: str, tree: Json = None, **headers: str) ->
         return Answer(reply.status, {name.lower(): value for name, value in reply.getheaders()}, reply.read())
 
 
+PAGE = 200
+
+
 def everything(base: str, search: str) -> Iterator[Json]:
     """Yield all resources that a search finds: by its links, and by `_offset` where a server pages without any."""
+    search = f"{search}&_count={PAGE}"
     page: str | None = search
     seen: set[str] = set()
     linked = False
@@ -103,7 +107,7 @@ def everything(base: str, search: str) -> Iterator[Json]:
         seen |= {one["id"] for one in new}
         page = next((link["url"] for link in bundle.get("link", ()) if link["relation"] == "next"), None)
         linked = linked or page is not None
-        if not linked and new:
+        if not linked and len(new) == PAGE:
             page = f"{search}&_offset={len(seen)}"
 
 
@@ -179,24 +183,27 @@ class There:
         )
 
     def value(self, goal_id: str, unit: str) -> Json:
+        if unit == "parent":
+            parents = self.parents(goal_id)
+            return parents[0] if len(parents) == 1 else parents or None
         tree = self.goal(goal_id)
-        if tree is None:
-            return None
-        match unit:
-            case "text":
-                return tree["description"]["text"]
-            case "priority":
-                codings = tree.get("priority", {}).get("coding", [{}])
-                return codings[0].get("code", "").removesuffix("-priority") or None
-            case "target_date":
-                return next((one["dueDate"] for one in tree.get("target", ()) if one.get("id") == "due"), None)
-            case "status":
-                return tree["lifecycleStatus"]
-            case "parent":
-                parents = self.parents(goal_id)
-                return parents[0] if len(parents) == 1 else parents or None
-            case _:
-                return sorted(one["text"] for one in tree.get("note", ()))
+        return None if tree is None else value_there(tree, unit)
+
+
+def value_there(tree: Json, unit: str) -> Json:
+    """Return what a Goal there says of a unit."""
+    match unit:
+        case "text":
+            return tree["description"]["text"]
+        case "priority":
+            codings = tree.get("priority", {}).get("coding", [{}])
+            return codings[0].get("code", "").removesuffix("-priority") or None
+        case "target_date":
+            return next((one["dueDate"] for one in tree.get("target", ()) if one.get("id") == "due"), None)
+        case "status":
+            return tree["lifecycleStatus"]
+        case _:
+            return sorted(one["text"] for one in tree.get("note", ()))
 
 
 def _values(tree: Json) -> set[str]:
@@ -222,6 +229,7 @@ class Oracle:
     base: str
     plan_id: str
     patients: Sequence[str] = field(default=())
+    addresses: dict[str, str] = field(default_factory=dict)
 
     def here(self) -> Here:
         with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?mode=ro", uri=True)) as database:
@@ -244,20 +252,26 @@ class Oracle:
             rows = database.execute("SELECT touched FROM plan_revisions WHERE origin IS NOT NULL ORDER BY rev")
             yield from _claims(edits, (json.loads(touched) for (touched,) in rows))
 
-    def there(self, goal: str | None = None) -> There:
-        """Return what is there: everything of our patients and by our identifier system, or one goal alone."""
+    def there(self) -> There:
+        """Return everything there of our patients, or by an identifier of ours."""
         here = self.here()
         found: dict[str, dict[str, Json]] = {"Goal": {}, "CarePlan": {}}
-        if goal is not None:
-            searches = [f"Goal?identifier={quote(here.system + '|' + here.wire_id('Goal', goal))}"]
-        else:
-            whose = [*(f"patient={one}" for one in self.patients), f"identifier={quote(here.system + '|')}"]
-            searches = [f"{kind}?{one}&_count=200" for kind in found for one in whose]
-        for search in searches:
-            found[search.partition("?")[0]] |= {
-                one["id"]: one for one in everything(self.base, search) if self._is_ours(one, here)
-            }
+        whose = [*(f"patient={one}" for one in self.patients), f"identifier={quote(here.system + '|')}"]
+        for kind, trees in found.items():
+            for one in whose:
+                every = everything(self.base, f"{kind}?{one}")
+                trees |= {tree["id"]: tree for tree in every if self._is_ours(tree, here)}
         return There(here, list(found["Goal"].values()), list(found["CarePlan"].values()))
+
+    def goal_there(self, goal: str) -> Answer | None:
+        """Read one goal there, `None` where it is not there yet; where it is, is searched for once."""
+        here = self.here()
+        if goal not in self.addresses:
+            wire_id = here.wire_id("Goal", goal)
+            for tree in everything(self.base, f"Goal?identifier={quote(here.system + '|' + wire_id)}"):
+                if wire_id in _values(tree):
+                    self.addresses[goal] = f"Goal/{tree['id']}"
+        return ask(self.base, "GET", self.addresses[goal]) if goal in self.addresses else None
 
     def _is_ours(self, tree: Json, here: Here) -> bool:
         """Tell whether a resource is our patients' or bears our identifier; a server may find more than was asked."""

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import copy
 import os
+import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import pytest
 
 from tests.e2e.servers.schedule import Schedule, counted, schedule
 from tests.e2e.servers.schedule_oracle import METERS, Edit, ask
-from tests.servers.fixtures import FhirServer
+from tests.servers import launch
+from tests.servers.fixtures import had
+from tests.servers.shared import Run
 
 Json: TypeAlias = Any
 
@@ -26,16 +29,21 @@ SEEDS, GOALS = (100, 100) if LONG else (5, 30)
 
 
 @pytest.fixture(params=["hapi", "medplum"])
-def server(request: pytest.FixtureRequest) -> FhirServer:
-    return cast(FhirServer, request.getfixturevalue(request.param))
+def url(request: pytest.FixtureRequest, server_run: Run) -> Iterator[str]:
+    """Medplum's memory repository looks at every resource in every search: it starts anew for each test."""
+    if request.param == "hapi":
+        yield request.getfixturevalue("hapi").url
+        return
+    with had(server_run, f"medplum-{uuid.uuid4().hex}", launch.medplum) as address:
+        yield address
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_a_schedule_of_faults_loses_and_doubles_nothing(
-    server: FhirServer, seed: int, tmp_path: Path, figure: Callable[[str], None]
+    url: str, seed: int, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     """Both sides edit between runs under faults; at rest every edit is current on both sides or asks a person."""
-    async with schedule(server.url, seed, tmp_path, operation_id_kept=seed % 2 == 1) as one:
+    async with schedule(url, seed, tmp_path, operation_id_kept=seed % 2 == 1) as one:
         verdict = await one.play(GOALS)
         faults = Counter({name: count for name, count in one.proxy.faults().items() if count})
         there = sum(edit.side == "there" for edit in one.edits)
@@ -47,9 +55,10 @@ async def test_a_schedule_of_faults_loses_and_doubles_nothing(
         assert sum(faults.values()) > GOALS / 3
 
 
-async def test_each_meter_moves_when_something_is_wrong(medplum: FhirServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["medplum"], indirect=True)
+async def test_each_meter_moves_when_something_is_wrong(url: str, tmp_path: Path) -> None:
     """Nothing is wrong at rest; each planted fault moves the meters that it should, and no other."""
-    async with schedule(medplum.url, 7, tmp_path) as one:
+    async with schedule(url, 7, tmp_path) as one:
         await one.started(10)
         await one.run()
         await one.edit_both()
