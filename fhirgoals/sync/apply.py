@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import TypeVar
 
 from fhirgoals.domain.records import Plan
@@ -38,7 +37,7 @@ from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption, adopted
 from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values, why_not
 from fhirgoals.sync.reading import Found, There, with_stored, without
-from fhirgoals.sync.rows import body_of, intent_of, item_of, link_of, note_losing_value
+from fhirgoals.sync.rows import at_revision, body_of, intent_of, item_of, link_of, note_losing_value, save_external
 from fhirgoals.sync.view import (
     Key,
     View,
@@ -82,10 +81,10 @@ class Writes:
         at = self.context.clock()
 
         def work(tx: Tx) -> int:
-            rev = _saved(tx, view, adoption.plan, at)
+            rev = save_external(tx, view, adoption.plan, at)
             for link in adoption.links:
                 tx.links.put(link)
-            tx.bases.settle(view.connection, view.plan.id, _at_revision(adoption.pairs, rev))
+            tx.bases.settle(view.connection, view.plan.id, at_revision(adoption.pairs, rev))
             tx.audit.write(
                 at=at,
                 actor=view.connection,
@@ -107,8 +106,8 @@ class Writes:
         at = self.context.clock()
 
         def work(tx: Tx) -> int:
-            rev = _saved(tx, view, plan, at)
-            tx.bases.settle(view.connection, view.plan.id, _at_revision(pairs, rev))
+            rev = save_external(tx, view, plan, at)
+            tx.bases.settle(view.connection, view.plan.id, at_revision(pairs, rev))
             for verdict in verdicts:
                 if verdict.why.startswith("policy_theirs"):
                     note_losing_value(tx, view, verdict, at)
@@ -123,7 +122,7 @@ class Writes:
             return rev
 
         rev = await self._write(work)
-        return with_bases(with_plan(view, plan, rev, touched(view.plan, plan)), _at_revision(pairs, rev))
+        return with_bases(with_plan(view, plan, rev, touched(view.plan, plan)), at_revision(pairs, rev))
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Send one call and settle what it carried; returns the view and reading after it."""
@@ -144,12 +143,14 @@ class Writes:
             return view, there, NotLanded("doubt")  # this very call is in doubt: `recover` repeats it, once a run
         return await self._go(view, there, call, intent, first=True)
 
-    async def repeat(self, view: View, there: There, intent: Intent, current: Found) -> tuple[View, There, bool]:
+    async def repeat(
+        self, view: View, there: There, intent: Intent, current: Found, then: Plan | None
+    ) -> tuple[View, There, bool]:
         """Send a call in doubt once more, under its first id: same body, same ETag (design 5.7).
 
         Returns whether it is settled. One that may no longer go is not repeated; it stays a candidate.
         """
-        call = repeated(view, intent, current, self.context.today())
+        call = repeated(view, intent, current, then, self.context.today())
         if call is None or not self.same_patient or not of_patient(view, call):
             return view, there, False
         view, there, result = await self._go(view, there, call, intent, first=False)
@@ -291,8 +292,8 @@ class Writes:
             # It was there already: what stands there need not be what we sent now. `recover` takes it over.
             return view, there, NotLanded("doubt")
         action = "push" if call.way == "write" else "retract"
-        view, there = await self.landed(view, there, call.key, found, call.units, action)
-        return view, there, Landed(None if call.way == "write" else await self._versions_left(call))
+        view, there = await self.landed(view, there, call.key, found, call.units, action, call.etag)
+        return view, there, Landed(await self._versions_left(call) if call.way != "write" or call.unsays else None)
 
     async def _versions_left(self, call: Call) -> int | None:
         """Return how many older versions with content the server's history still shows; the report names them."""
@@ -333,8 +334,12 @@ class Writes:
         found: Found,
         units: Mapping[Unit, Sent],
         action: str,
+        etag: str | None,
     ) -> tuple[View, There]:
-        """tx2: keep link and bases of a call that landed, clear its resource's intents, write the audit."""
+        """tx2: keep link and bases of a call that landed, clear its intents, write the audit.
+
+        Of the calls to one resource with one ETag only one can land; those with another one are looked into apart.
+        """
         at = self.context.clock()
         link = link_of(view, *key, found, at)
         linked = with_link(view, link)
@@ -346,8 +351,7 @@ class Writes:
             tx.links.put(link)
             tx.bases.settle(view.connection, view.plan.id, pairs)
             for one in tx.intents.for_plan(view.connection, view.plan.id):
-                # The ETag moved: an earlier call that was sent with the same one can't land any more.
-                if (one.kind, one.local_id) == key:
+                if (one.kind, one.local_id, one.etag) == (*key, etag):
                     tx.intents.close(one.id)
             tx.audit.write(
                 at=at,
@@ -381,20 +385,3 @@ class Writes:
             return fn(tx)
 
         return await self.context.store.write(work)
-
-
-def _at_revision(pairs: Mapping[Unit, Pair], rev: int) -> dict[Unit, Pair]:
-    return {unit: Pair(pair.ours, pair.theirs, rev) for unit, pair in pairs.items()}
-
-
-def _saved(tx: Tx, view: View, plan: Plan, at: datetime) -> int:
-    """Save our record with what came from the EHR, if it is still the one read; return its revision."""
-    return tx.plans.save(
-        plan,
-        expect=view.rev,
-        by=view.connection,
-        reason="external_edit",
-        at=at,
-        touched=touched(view.plan, plan),
-        origin=view.connection,
-    )

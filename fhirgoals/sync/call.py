@@ -31,6 +31,7 @@ Way: TypeAlias = Literal["write", "withdraw", "delete"]
 class Call:
     """One write: create, update or delete of one resource. `before` is what was last read of it, `body` what is sent.
 
+    `unsays` says that it takes out what tells of something that may no longer be seen there.
     `way` is `withdraw` or `delete` where the resource may no longer be there: these go only while that is so.
     """
 
@@ -42,6 +43,7 @@ class Call:
     etag: str | None = None
     before: Resource | None = None
     way: Way = "write"
+    unsays: bool = False
 
     @property
     def key(self) -> tuple[Kind, str]:

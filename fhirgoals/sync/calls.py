@@ -183,7 +183,8 @@ class _Builder:
                 continue
             sent = self._sent(allowed, goal_id)
             way: Way = "write" if goal_id in self.ours.goals else "withdraw"
-            calls.append(Call("Goal", goal_id, body, sent, found.resource_id, found.etag, found.tree, way))
+            hidden = self._unsays(allowed)
+            calls.append(Call("Goal", goal_id, body, sent, found.resource_id, found.etag, found.tree, way, hidden))
         return tuple(calls), settled
 
     def retirements(self, keys: Iterable[tuple[Kind, str]]) -> tuple[Call, ...]:
@@ -273,7 +274,12 @@ class _Builder:
         if same(body, found.tree):
             return None, {unit: self._as_it_is(unit, value) for unit, value in units.items()}
         body = self._with_narrative(body, merged)
-        return Call("CarePlan", plan_id, body, self._sent(units), found.resource_id, found.etag, found.tree), {}
+        sent, hidden = self._sent(units), self._unsays(units)
+        return Call("CarePlan", plan_id, body, sent, found.resource_id, found.etag, found.tree, unsays=hidden), {}
+
+    def _unsays(self, units: Values) -> bool:
+        """Tell whether units are taken out that we have and the connection may no longer see."""
+        return any(value is None and unit in self.ours.hidden for unit, value in units.items())
 
     def _with_narrative(self, body: Resource, merged: Values) -> Resource:
         if not narrative.is_ours_or_generated(body):

@@ -7,14 +7,14 @@ and what waits for a person. It writes nothing and knows nothing of HTTP; `calls
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias, assert_never
 
 from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value
 from fhirgoals.mappers.assemble import Assembled
+from fhirgoals.sync.members import with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
-from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent
 
 Kind: TypeAlias = Literal["Goal", "CarePlan"]
 Retract: TypeAlias = Literal["leave", "blank", "entered_in_error", "delete"]
@@ -43,7 +43,8 @@ class Ours:
     revision that last touched each unit, `goals` the goals that go there, depth first. `born_there` are members that
     came from this connection and go back only to it; `elsewhere` are units whose value came from another EHR that this
     one is not told of, with our value (they are not in `visible`). `refused` is why nothing goes there at all, if so;
-    `retract` is what becomes of a resource that was sent and may no longer be there.
+    `void` are goals that we marked entered-in-error. `retract` is what becomes of a resource that was sent and may no
+    longer be there.
     """
 
     plan_id: str
@@ -56,6 +57,7 @@ class Ours:
     elsewhere: Mapping[Unit, Json] = field(default_factory=dict)
     refused: str | None = None
     retract: Retract = "leave"
+    void: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def decide(
         verdict = judge(seen, policy)
         if verdict.action is not Action.QUIET:
             verdicts[unit] = verdict
-    verdicts = _without_rings(_with_their_members(verdicts, ours, theirs), theirs)
+    verdicts = _without_rings(with_their_members(verdicts, ours.visible, theirs.assembled.values), theirs)
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
     waiting += _tree(ours, theirs, verdicts)
     return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
@@ -224,55 +226,6 @@ def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str],
             return (("CarePlan", plan_id),)
 
 
-def _with_their_members(verdicts: Mapping[Unit, Verdict], ours: Ours, theirs: Theirs) -> dict[Unit, Verdict]:
-    """Let the parts of a step that stands on one side only follow the step: one question, not one for each part."""
-    result: dict[Unit, Verdict] = {}
-    for unit, verdict in verdicts.items():
-        if unit.family.startswith("step:<id>."):
-            whole = Unit(unit.owner, f"steps:{unit.member}")
-            one_sided = (whole in ours.visible) != (whole in theirs.assembled.values)
-            if one_sided and verdict.action is not Action.SETTLE:
-                member = verdicts.get(whole)
-                if member is None or member.action not in (Action.PUSH, Action.PULL):
-                    continue
-                result[unit] = replace(verdict, action=member.action, why=member.why)
-                continue
-        result[unit] = verdict
-    return result
-
-
-def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs) -> dict[Unit, Verdict]:
-    """Hold what would close a ring in the tree as it will stand there, whatever our own tree says (rule R5)."""
-    held = dict(verdicts)
-    while True:
-        edges = edges_of(theirs.assembled.values)
-        moves = {unit.member: unit for unit, one in held.items() if _moves(unit, one)}
-        edges |= {child: frozenset(held[unit].seen.ours or ()) for child, unit in moves.items()}
-        closing = in_a_ring(edges) & moves.keys()
-        if not closing:
-            return held
-        for child in closing:
-            held[moves[child]] = replace(held[moves[child]], action=Action.HOLD, why="would_close_a_ring")
-
-
-def _moves(unit: Unit, verdict: Verdict) -> bool:
-    return unit.family == "parent_map" and verdict.action is Action.PUSH
-
-
-def _tree(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
-    """Return an item for each child whose place there can't be told, unless its own question says so already."""
-    asked = (Action.CONFLICT, Action.PROPOSE, Action.HOLD, Action.PUSH)
-    waiting = []
-    for child, why in sorted(incoherent(edges_of(theirs.assembled.values)).items()):
-        unit = Unit(ours.plan_id, f"parent_map:{child}")
-        verdict = verdicts.get(unit)
-        if unit in theirs.assembled.held or (verdict is not None and verdict.action in asked):
-            continue
-        mine, there = ours.visible.get(unit), theirs.assembled.values.get(unit)
-        waiting.append(Waiting("tree", unit.owner, unit.name, why, None, mine, there))
-    return waiting
-
-
 def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], doubtful: frozenset[Key]) -> Seen | None:
     """Return the unit as both sides have it, or `None` where it is not judged now.
 
@@ -309,10 +262,10 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], do
 def _child(unit: Unit, ours: Ours, theirs: Theirs, pair: Pair | None, doubtful: frozenset[Key]) -> Seen:
     """Return a child's place in the tree as both sides have it.
 
-    The edges of a parent that is gone, void or unreadable are unknown, not removed: they count on neither side, and
-    the child is judged by those that are left (rule R13).
+    The edges of a parent that is gone, void (here or there) or unreadable are unknown, not removed: they count on
+    neither side, and the child is judged by those that are left (rule R13).
     """
-    dead = {goal for (kind, goal), place in theirs.places.items() if kind == "Goal" and place in _DEAD}
+    dead = {goal for (kind, goal), place in theirs.places.items() if kind == "Goal" and place in _DEAD} | ours.void
     mine = ours.visible.get(unit)
     there = _alive(theirs.assembled.values.get(unit), dead)
     held = theirs.assembled.held.get(unit)
@@ -349,15 +302,15 @@ def _resources(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> 
             continue
         match place:
             case Place.GONE | Place.VOID | Place.UNREADABLE:
-                changed = {
+                moved = {
                     unit.name: verdict.seen.ours
                     for unit, verdict in verdicts.items()
                     if verdict.action is Action.HOLD
                     and _ours_moved(verdict.seen)
                     and (kind, local_id) in carriers(ours.plan_id, unit, verdict.seen.ours, verdict.seen.theirs)
                 }
-                why = "changed_here_meanwhile" if changed else "unchanged_here"
-                waiting.append(Waiting(str(place), local_id, "", why, ours=changed or None))
+                why = "changed_here_meanwhile" if moved else "unchanged_here"
+                waiting.append(Waiting(str(place), local_id, "", why, ours=moved or None))
             case Place.ABSENT | Place.PRESENT:
                 pass
             case _:

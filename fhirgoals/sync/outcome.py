@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal, TypeAlias
 
+from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit
 from fhirgoals.fhir.answers import (
     Answer,
@@ -26,7 +27,7 @@ from fhirgoals.store.intents import Intent
 from fhirgoals.sync.call import Call, Sent, Way
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
-from fhirgoals.sync.view import View, ours_of, refs_of
+from fhirgoals.sync.view import View, disclosed, ours_of, refs_of
 from fhirgoals.sync.withdraw import WITHDRAWN_REV
 
 Why: TypeAlias = Literal[
@@ -88,13 +89,16 @@ def of_patient(view: View, call: Call) -> bool:
     return subject is None or refs_of(view).relative(subject) == view.patient
 
 
-def repeated(view: View, intent: Intent, current: Found, on: date) -> Call | None:
+def repeated(view: View, intent: Intent, current: Found, then: Plan | None, on: date) -> Call | None:
     """Return the call of an intent as it is sent again, or `None` where it may no longer go.
 
-    It may where everything that it says may still be seen there, be it with another value by now; a taking back may
-    only while the resource is still not to be there.
+    It may where everything that it says may still be seen there, be it with another value by now: its units, and the
+    goals that its references and its narrative may name, which are those of our record `then`. A taking back may only
+    while the resource is still not to be there.
     """
     ours = ours_of(view, on)
+    if then is None or not set(disclosed(replace(view, plan=then), on).goals) <= set(ours.goals):
+        return None
     units = sent_units(intent)
     shown = ours.refused is None and (intent.kind == "CarePlan" or intent.local_id in ours.goals)
     taken_back = bool(units) and intent.method != "create" and all(one.rev == WITHDRAWN_REV for one in units.values())

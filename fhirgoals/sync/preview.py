@@ -73,7 +73,7 @@ class Planned:
             view, there = await self.deleted(view, there, call.key, call.units)
             return view, there, Landed()
         found = Found(call.resource_id or str(self.new_id()), call.body, call.etag)
-        view, there = await self.landed(view, there, call.key, found, call.units, "push")
+        view, there = await self.landed(view, there, call.key, found, call.units, "push", call.etag)
         return view, there, Landed()
 
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
@@ -81,9 +81,11 @@ class Planned:
         after = without_link(view, key, units)
         return after, without(there, key, refs_of(after), knowledge_of(after))
 
-    async def repeat(self, view: View, there: There, intent: Intent, current: Found) -> tuple[View, There, bool]:
+    async def repeat(
+        self, view: View, there: There, intent: Intent, current: Found, then: Plan | None
+    ) -> tuple[View, There, bool]:
         """Take a call in doubt as sent again and stored."""
-        call = repeated(view, intent, current, self.today())
+        call = repeated(view, intent, current, then, self.today())
         if call is None or not self.same_patient or not of_patient(view, call):
             return view, there, False
         view, there, result = await self.send(view, there, call)
@@ -93,7 +95,14 @@ class Planned:
         """Nothing to clear."""
 
     async def landed(
-        self, view: View, there: There, key: Key, found: Found, units: Mapping[Unit, Sent], _action: str
+        self,
+        view: View,
+        there: There,
+        key: Key,
+        found: Found,
+        units: Mapping[Unit, Sent],
+        _action: str,
+        _etag: str | None,
     ) -> tuple[View, There]:
         """Note a call that landed."""
         link = Link(

@@ -249,15 +249,16 @@ class _Run:
 
     async def _send(self, call: Call) -> None:
         # Before the call: after it, nothing would know any more what it is about to overwrite.
-        lost = self._changed_there(call) if call.takes_back else self._overruled(call)
-        await self.effects.note_history(self.view, lost)
+        await self.effects.note_history(self.view, self._lost_by(call))
         self.view, self.there, result = await self.effects.send(self.view, self.there, call)
         if isinstance(result, Landed):
             self.doubtful.discard(call.key)
         match result:
             case Landed(left=left) if call.way != "write":
                 await self._took_back(call, left)
-            case Landed():
+            case Landed(left=left):
+                if call.unsays:
+                    self._took_out(call, left)
                 self.outcome.created += call.creates
                 self.outcome.pushed += not call.creates
                 self.outcome.operations.extend(describe([call]))
@@ -272,8 +273,12 @@ class _Run:
             case NotLanded():
                 self.outcome.again = True
 
-    def _changed_there(self, call: Call) -> list[Verdict]:
-        """Return what the EHR changed in a resource that is to be taken back: its values go with it."""
+    def _lost_by(self, call: Call) -> list[Verdict]:
+        """Return the EHR's values that a call is about to overwrite: they stay in the history here."""
+        if not call.takes_back:
+            return self._overruled(call)
+        if call.way == "delete":  # all of it goes, what others wrote in it too: it is kept whole
+            return [Verdict(Seen(Unit(call.local_id, ""), None, None, call.before), Action.IGNORE, "taken_back")]
         values = self.there.theirs.assembled.values
         seen = (Seen(unit, self.view.bases.get(unit), None, values.get(unit)) for unit in call.units)
         return [Verdict(one, Action.IGNORE, "taken_back") for one in seen if changed(one)[1]]
@@ -283,6 +288,7 @@ class _Run:
         self.outcome.pushed += 1
         self.outcome.operations.extend(describe([call]))
         if not call.takes_back:
+            self._took_out(call, left)
             return
         if call.key in self.took_back:
             self.outcome.failed[call.key] = "was_not_taken_back"  # the server answers well and keeps the content
@@ -290,6 +296,11 @@ class _Run:
         self.outcome.retracted.append(
             {"resource": call.kind, "id": call.local_id, "way": self.view.config.retract, "versions_left": left}
         )
+
+    def _took_out(self, call: Call, left: int | None) -> None:
+        """Note that references to what may no longer be seen were taken out; older versions still have them."""
+        row = {"resource": call.kind, "id": call.local_id, "way": "references", "versions_left": left}
+        self.outcome.retracted.append(row)
 
     def _overruled(self, call: Call) -> list[Verdict]:
         """Return what the EHR changed and policy does not take."""

@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Unit, Values, same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
 from fhirgoals.fhir.pages import Version
@@ -32,7 +33,14 @@ class Settling(Protocol):
     """What finding out may do: `Writes`, or a preview that only notes it."""
 
     async def landed(
-        self, view: View, there: There, key: Key, found: Found, units: Mapping[Unit, Sent], action: str
+        self,
+        view: View,
+        there: There,
+        key: Key,
+        found: Found,
+        units: Mapping[Unit, Sent],
+        action: str,
+        etag: str | None,
     ) -> tuple[View, There]:
         """Settle a call that landed."""
         ...
@@ -41,7 +49,9 @@ class Settling(Protocol):
         """Settle a delete that landed."""
         ...
 
-    async def repeat(self, view: View, there: There, intent: Intent, current: Found) -> tuple[View, There, bool]:
+    async def repeat(
+        self, view: View, there: There, intent: Intent, current: Found, then: Plan | None
+    ) -> tuple[View, There, bool]:
         """Send a call in doubt once more."""
         ...
 
@@ -57,10 +67,11 @@ async def recover(context: Context, view: View, writes: Settling) -> tuple[View,
     """
     left: list[tuple[Intent, str]] = []
     there = last_seen(view)
-    settled: set[Key] = set()
+    settled: set[tuple[Key, str | None]] = set()
     for intent in view.intents:
-        if (intent.kind, intent.local_id) in settled:
-            continue  # another call to the same resource landed: this one can't any more
+        call = ((intent.kind, intent.local_id), intent.etag)
+        if call in settled:
+            continue  # another call with the same ETag landed: this one can't any more
         links, bases = view.links, view.bases
         if intent.method == "create":
             view, there, why = await _created(context, view, there, writes, intent)
@@ -69,7 +80,7 @@ async def recover(context: Context, view: View, writes: Settling) -> tuple[View,
         if why is not None:
             left.append((intent, why))
         elif view.links is not links or view.bases is not bases:
-            settled.add((intent.kind, intent.local_id))
+            settled.add(call)
     return view, left
 
 
@@ -97,7 +108,7 @@ async def _created(
     found = found_of(resource_id, tree)
     first = await _first_version(context, intent, resource_id, found)
     units = _as_stored(view, there, intent, first)
-    view, there = await writes.landed(view, there, (intent.kind, intent.local_id), first, units, "recovered")
+    view, there = await writes.landed(view, there, (intent.kind, intent.local_id), first, units, "recovered", None)
     return view, there, None
 
 
@@ -150,7 +161,11 @@ async def _updated(
         case _:
             raise not_answered(view.connection, intent.kind, answer)
     if current.etag is not None and current.etag == intent.etag:
-        view, there, settled = await writes.repeat(view, there, intent, current)
+        rev = max((one.rev for one in sent_units(intent).values()), default=0)
+        then: Plan | None = view.plan
+        if 0 < rev != view.rev:
+            then = await context.store.read(lambda tx: tx.plans.at_revision(view.plan.id, rev))
+        view, there, settled = await writes.repeat(view, there, intent, current, then)
         return view, there, None if settled else IN_DOUBT
     if intent.method == "delete":
         await writes.close_intent(intent.id)  # it moved before the delete came
@@ -159,7 +174,7 @@ async def _updated(
     if landed is None:
         await writes.close_intent(intent.id)
         return view, there, None
-    view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered")
+    view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered", intent.etag)
     return view, there, None
 
 

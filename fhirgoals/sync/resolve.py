@@ -30,8 +30,8 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.case import MOVED, Case, look, moved, settler, whole_of_theirs
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Ours
-from fhirgoals.sync.merge import Action, Seen, judge
-from fhirgoals.sync.rows import origin_of
+from fhirgoals.sync.merge import Action, Seen, Verdict, judge
+from fhirgoals.sync.rows import note_losing_value, origin_of
 from fhirgoals.sync.view import load_view, ours_of
 
 Take: TypeAlias = Literal["ours", "theirs", "value"]
@@ -121,6 +121,8 @@ def resolve(
     tx.bases.settle(case.view.connection, case.view.plan.id, pairs)
     _mark(tx, case, choice.at)
     reason = f"{take}: {choice.words or choice.because}" if choice.words or choice.because else take
+    if take == "ours":
+        _keep_parts(tx, case, choice.at)
     tx.inbox.close(item_id, at=choice.at, reason=reason, by=part.participant.ref)
     tx.audit.write(
         at=choice.at,
@@ -215,6 +217,14 @@ def _saved(tx: Tx, case: Case, take: Take, after: Plan, choice: Choice, person: 
         summary=choice.words,
         not_before=choice.not_before,
     )
+
+
+def _keep_parts(tx: Tx, case: Case, at: datetime) -> None:
+    """Keep in the history what a member that is not taken consists of: the item holds only that it is there."""
+    for unit, theirs in whole_of_theirs(case)[0].items():
+        if unit != case.unit:
+            seen = Seen(unit, case.view.bases.get(unit), None, theirs)
+            note_losing_value(tx, case.view, Verdict(seen, Action.IGNORE, "decided_ours"), at)
 
 
 def _pairs(case: Case, take: Take, now: Ours) -> dict[Unit, Pair]:

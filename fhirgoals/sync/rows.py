@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from fhirgoals.domain.records import Origin
-from fhirgoals.domain.units import Unit
+from fhirgoals.domain.records import Origin, Plan
+from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.store.inbox import Item
 from fhirgoals.store.intents import Intent
@@ -99,7 +99,7 @@ def note_losing_value(tx: Tx, view: View, verdict: Verdict, at: datetime) -> Non
         connection=view.connection,
         plan_id=view.plan.id,
         owner=seen.unit.owner,
-        unit=seen.unit.name,
+        unit=seen.unit.name or None,
         base=None if seen.pair is None else seen.pair.ours,
         ours=seen.ours,
         theirs=seen.theirs,
@@ -121,4 +121,22 @@ def origin_of(view: View, found: Mapping[Key, Found], unit: Unit) -> Origin:
         system=view.connection,
         resource=f"{key[0]}/{one.resource_id}" if one else None,
         version=one.version if one else None,
+    )
+
+
+def at_revision(pairs: Mapping[Unit, Pair], rev: int) -> dict[Unit, Pair]:
+    """Return the pairs as agreed at that revision of ours."""
+    return {unit: Pair(pair.ours, pair.theirs, rev) for unit, pair in pairs.items()}
+
+
+def save_external(tx: Tx, view: View, plan: Plan, at: datetime) -> int:
+    """Save our record with what came from the EHR, if it is still the one read; return its revision."""
+    return tx.plans.save(
+        plan,
+        expect=view.rev,
+        by=view.connection,
+        reason="external_edit",
+        at=at,
+        touched=touched(view.plan, plan),
+        origin=view.connection,
     )

@@ -237,6 +237,10 @@ class Runner:
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
             reading = await read_plan(self.client, view, patient)
+            if _moved(left, reading):
+                _, left = await recover(context, view, Writes(context, same_patient=same))
+                view = await self._view(plan_id)
+                reading = await read_plan(self.client, view, patient)
             view, remembered = await self._second_look(view, reading)
             as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
             if (
@@ -317,6 +321,16 @@ def _unsettled(left: list[tuple[Intent, str]]) -> tuple[tuple[Waiting, ...], fro
     """Return the calls that a person has to look into, and the resources of those that may land yet."""
     asked = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left if why != IN_DOUBT)
     return asked, frozenset((one.kind, one.local_id) for one, why in left if why == IN_DOUBT)
+
+
+def _moved(left: list[tuple[Intent, str]], reading: Reading) -> bool:
+    """Tell whether a resource moved under a call in doubt since that was looked into: it may have landed by now."""
+    return any(
+        why == IN_DOUBT
+        and (one.kind, one.local_id) in reading.found
+        and reading.found[one.kind, one.local_id].etag != one.etag
+        for one, why in left
+    )
 
 
 def _tree_scope(plan_id: str) -> str:

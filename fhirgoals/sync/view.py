@@ -156,6 +156,7 @@ def ours_of(view: View, on: date) -> Ours:
         if entry.origin is not None and entry.origin.system == view.connection
     )
     retract = view.config.retract
+    void = frozenset(goal.id for goal in view.plan.goals if goal.lifecycle == "entered_in_error")
     if shown.plan is None:
         refused = WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed"
         return Ours(view.plan.id, view.rev, {}, revs=view.revs, born_there=born_there, refused=refused, retract=retract)
@@ -171,7 +172,9 @@ def ours_of(view: View, on: date) -> Ours:
     real = _UNITS.of(view.plan, None, lambda: units(view.plan))
     hidden = {unit: value for unit, value in real.items() if unit not in seen}
     kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
-    return Ours(view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract)
+    return Ours(
+        view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract, void=void
+    )
 
 
 def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Unit, Pair]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from fhirgoals.domain.records import Withheld
 from fhirgoals.sync.guard import Tally, clear, stops
-from tests.sync.world import World, example, world
+from tests.sync.world import World, example, taken_back, world
 
 PLAN = "plan-dep-01"
 SENT = ["g-ba", "g-thought", "g-sleep", "g-move", "g-social", "g-gratitude", "g-work"]
@@ -68,13 +68,13 @@ async def test_six_goals_at_once_wait_for_a_person() -> None:
         await withhold(here, SENT[:6])
         planned = await here.runner().preview()
         counts = await here.sync()
-        assert (counts.writes, counts.retracted, planned.retracted) == (0, [], [])
+        assert (counts.writes, taken_back(counts), taken_back(planned)) == (0, [], [])
         assert await here.inbox() == [("guard", PLAN, None)]
         assert len(here.goals()) == 14
         at = here.clock()
         await here.store.write(lambda tx: clear(tx, "ehr-main", by="it-1", at=at))
         counts = await here.sync()
-        assert len(counts.retracted) == 6
+        assert len(taken_back(counts)) == 6
         assert (await here.inbox(), len(here.goals())) == ([], 8)
         assert (await here.sync()).writes == 0
 
@@ -84,13 +84,13 @@ async def test_the_clearance_holds_for_one_run_and_the_day_counts() -> None:
     with world(retract="delete") as here:
         await started(here)
         await withhold(here, SENT[:3])
-        assert len((await here.sync()).retracted) == 3
+        assert len(taken_back(await here.sync())) == 3
         await withhold(here, SENT[:6])
-        assert (await here.sync()).retracted == []
+        assert taken_back(await here.sync()) == []
         here.now += timedelta(hours=24)
-        assert len((await here.sync()).retracted) == 3
+        assert len(taken_back(await here.sync())) == 3
         at = here.clock()
         await here.store.write(lambda tx: clear(tx, "ehr-main", by="it-1", at=at))
         assert (await here.sync()).writes == 0
         await withhold(here, [*SENT, "g-mood", "g-selfcare", "g-resilience", "g-create"])
-        assert (await here.sync()).retracted == []
+        assert taken_back(await here.sync()) == []

@@ -12,7 +12,7 @@ from fhirgoals.errors import Refused
 from fhirgoals.fhir.rest import Precondition
 from fhirgoals.sync.identify import confirm, fingerprint, link_identifier, match
 from fhirgoals.sync.unlink import begin
-from tests.sync.world import World, example, world
+from tests.sync.world import World, example, taken_back, world
 
 NAMES = ("01", "02")
 
@@ -96,7 +96,7 @@ async def test_two_swapped_clients_are_mended(way: str) -> None:
         for plan in plans:
             await unlink(here, plan)
         counts = await here.sync()
-        assert len(counts.retracted) == 14 + 9 + 2
+        assert len(taken_back(counts)) == 14 + 9 + 2
         assert [texts(plan, chart(here, one)) for plan in plans for one in charts] == [0, 0, 0, 0]
         links = await here.store.read(lambda tx: tx.people.links("ehr-main"))
         assert [one.local_id for one in links if one.kind in ("Patient", "Condition")] == []

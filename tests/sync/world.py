@@ -148,6 +148,11 @@ class World:
         return sorted((item.kind, item.owner, item.unit) for item in items)
 
 
+def taken_back(counts: Counts) -> list[dict[str, Tree]]:
+    """Return the resources that were themselves taken back, without those that only lost a reference."""
+    return [one for one in counts.retracted if one["way"] != "references"]
+
+
 def text_of(goal: Mapping[str, Tree]) -> str:
     description = goal["description"]
     assert isinstance(description, dict)
