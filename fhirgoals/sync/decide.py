@@ -7,7 +7,7 @@ and what waits for a person. It writes nothing and knows nothing of HTTP; `calls
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias, assert_never
 
@@ -15,6 +15,7 @@ from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value
 from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.members import with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
+from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent
 
 Kind: TypeAlias = Literal["Goal", "CarePlan"]
 Retract: TypeAlias = Literal["leave", "blank", "entered_in_error", "delete"]
@@ -224,6 +225,38 @@ def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str],
             return (("Goal", unit.member.partition("|")[0]),)
         case _:
             return (("CarePlan", plan_id),)
+
+
+def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs) -> dict[Unit, Verdict]:
+    """Hold what would close a ring in the tree as it will stand there, whatever our own tree says (rule R5)."""
+    held = dict(verdicts)
+    while True:
+        edges = edges_of(theirs.assembled.values)
+        moves = {unit.member: unit for unit, one in held.items() if _moves(unit, one)}
+        edges |= {child: frozenset(held[unit].seen.ours or ()) for child, unit in moves.items()}
+        closing = in_a_ring(edges) & moves.keys()
+        if not closing:
+            return held
+        for child in closing:
+            held[moves[child]] = replace(held[moves[child]], action=Action.HOLD, why="would_close_a_ring")
+
+
+def _moves(unit: Unit, verdict: Verdict) -> bool:
+    return unit.family == "parent_map" and verdict.action is Action.PUSH
+
+
+def _tree(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
+    """Return an item for each child whose place there can't be told, unless its own question says so already."""
+    asked = (Action.CONFLICT, Action.PROPOSE, Action.HOLD, Action.PUSH)
+    waiting = []
+    for child, why in sorted(incoherent(edges_of(theirs.assembled.values)).items()):
+        unit = Unit(ours.plan_id, f"parent_map:{child}")
+        verdict = verdicts.get(unit)
+        if unit in theirs.assembled.held or (verdict is not None and verdict.action in asked):
+            continue
+        mine, there = ours.visible.get(unit), theirs.assembled.values.get(unit)
+        waiting.append(Waiting("tree", unit.owner, unit.name, why, None, mine, there))
+    return waiting
 
 
 def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], doubtful: frozenset[Key]) -> Seen | None:

@@ -1,4 +1,4 @@
-"""Lets the parts of a step follow the step: one question for a step that stands on one side only, not one for each part.
+"""Lets the parts of a step follow the step: one question for a step that stands on one side only, not one for each.
 
 Pure; part of `decide`.
 """
@@ -34,38 +34,6 @@ def with_their_members(verdicts: Mapping[Unit, Verdict], ours: Values, theirs: V
                 continue
         result[unit] = verdict
     return result
-
-
-def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs) -> dict[Unit, Verdict]:
-    """Hold what would close a ring in the tree as it will stand there, whatever our own tree says (rule R5)."""
-    held = dict(verdicts)
-    while True:
-        edges = edges_of(theirs.assembled.values)
-        moves = {unit.member: unit for unit, one in held.items() if _moves(unit, one)}
-        edges |= {child: frozenset(held[unit].seen.ours or ()) for child, unit in moves.items()}
-        closing = in_a_ring(edges) & moves.keys()
-        if not closing:
-            return held
-        for child in closing:
-            held[moves[child]] = replace(held[moves[child]], action=Action.HOLD, why="would_close_a_ring")
-
-
-def _moves(unit: Unit, verdict: Verdict) -> bool:
-    return unit.family == "parent_map" and verdict.action is Action.PUSH
-
-
-def _tree(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
-    """Return an item for each child whose place there can't be told, unless its own question says so already."""
-    asked = (Action.CONFLICT, Action.PROPOSE, Action.HOLD, Action.PUSH)
-    waiting = []
-    for child, why in sorted(incoherent(edges_of(theirs.assembled.values)).items()):
-        unit = Unit(ours.plan_id, f"parent_map:{child}")
-        verdict = verdicts.get(unit)
-        if unit in theirs.assembled.held or (verdict is not None and verdict.action in asked):
-            continue
-        mine, there = ours.visible.get(unit), theirs.assembled.values.get(unit)
-        waiting.append(Waiting("tree", unit.owner, unit.name, why, None, mine, there))
-    return waiting
 
 
 def _asked_before_they_go(verdicts: Mapping[Unit, Verdict]) -> dict[Unit, Verdict]:
