@@ -54,6 +54,8 @@ class Log:
     """Our id for each identifier value that a create may carry."""
     leaks: list[str] = field(default_factory=list)
     echoes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Runs that ended in an error that is no answer of a server, or in any error at rest."""
     agreed: dict[tuple[str, Key], int] = field(default_factory=dict)
     """How many edits there were when an EHR and our record were last seen to agree on a unit."""
     settled: set[int] = field(default_factory=set)

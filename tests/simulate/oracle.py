@@ -153,6 +153,7 @@ class _Judge:
         self.found.doubled += doubles("here", _members_here(self.plan))
         self.found.leak += dict.fromkeys(self.log.leaks)
         self.found.echo += dict.fromkeys(self.log.echoes)
+        self.found.growth += dict.fromkeys(self.log.failures)
         return self.found
 
     # -- lost --
@@ -515,7 +516,8 @@ def doubles(where: str, members: Iterable[tuple[str, ...]]) -> list[str]:
 def _members_here(plan: dict[str, Any]) -> Iterable[tuple[str, ...]]:
     for goal in plan["goals"]:
         yield from (("note", goal["id"], first_word(entry["text"])) for entry in goal.get("progress", ()))
-        yield from (("step", first_word(step["text"])) for step in goal.get("steps", ()))
+        words = [first_word(step.get("text")) for step in goal.get("steps", ())]
+        yield from (("step", word) for word in words if word != NOTHING)
 
 
 def _members_there(standing: dict[str, dict[str, dict[str, Any]]]) -> Iterable[tuple[str, ...]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import traceback
 from dataclasses import dataclass, field, replace
 from functools import partial
 from random import Random
 
-from fhirgoals.errors import FhirgoalsError
+from fhirgoals.errors import RemoteError
 from tests.simulate import ehr_people, people
 from tests.simulate.cells import MIXES, MODES, Cell
 from tests.simulate.machine import KilledError, Life, finish
@@ -87,6 +88,7 @@ def play(script: Script) -> Run:
         world.machine.at(begin + dice.randint(0, 10), partial(_start, world, name, last))
     world.machine.run()
     world.say("calm")
+    world.calm = True
     for network in world.networks.values():
         network.rates = CALM
     echoes = rest(world)
@@ -122,8 +124,14 @@ async def _sync(world: World, name: str, life: Life) -> None:
     except KilledError:
         world.kills += 1
         world.say(f"run at {name} dies")
-    except FhirgoalsError as error:
-        world.say(f"run at {name} fails: {type(error).__name__}: {error}")
+    except RemoteError as error:
+        world.say(f"run at {name} fails: {error}")
+        if world.calm:
+            world.log.failures.append(f"growth: a run at {name} fails in calm weather: {error}")
+    except Exception as error:
+        where = "".join(traceback.format_tb(error.__traceback__)[-1:]).strip().replace("\n", " ")
+        world.say(f"run at {name} breaks: {type(error).__name__}: {error}, {where}")
+        world.log.failures.append(f"growth: a run at {name} breaks: {type(error).__name__} {error}")
     else:
         left = f", {len(counts.unanswered)} unanswered" if counts.unanswered else ""
         world.say(

@@ -103,6 +103,7 @@ class World:
     resource_ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     moments: int = 0
     kills: int = 0
+    calm: bool = False
     runs: int = 0
     _before: dict[str, bytes | None] = field(default_factory=dict)
     _last_sent: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -281,16 +282,16 @@ class Beginning:
 
 
 @cache
-def beginning(cell: Cell, *, typed: bool, pushed: bool, retract: str) -> Beginning:
+def beginning(variant: str, connections: int, *, typed: bool, pushed: bool) -> Beginning:
     """Play the start of a kind of world: people linked and, with `pushed`, everything sent in calm weather."""
+    cell = Cell(variant, connections=connections)
     world = World(cell, Random(0))
     world.database.take_up(empty())
     plan = small_plan(cell.names, typed=typed)
     at = world.clock()
     for name in cell.names:
-        config = ConnectionConfig(base_url=f"http://{name}.test/fhir", retract=retract, **cell.config())  # type: ignore[arg-type]
         with world.database.write() as tx:
-            tx.connections.add(name, msgspec.to_builtins(config), at=at, by="it-1")
+            tx.connections.add(name, _config(cell, name, "leave"), at=at, by="it-1")
             tx.connections.set_state(name, "armed", by="it-1", reason="test", at=at)
     world.save(plan)
     _begin_log(world)
@@ -311,9 +312,12 @@ def beginning(cell: Cell, *, typed: bool, pushed: bool, retract: str) -> Beginni
 
 def begun(cell: Cell, dice: Random, rates: Rates, *, typed: bool, pushed: bool, retract: str) -> World:
     """Return a world at its beginning."""
-    start = beginning(cell, typed=typed, pushed=pushed, retract=retract)
+    start = beginning(cell.variant, cell.connections, typed=typed, pushed=pushed)
     world = World(cell, dice, rates, retract)
     world.database.take_up(start.image)
+    for name in cell.names:
+        with world.database.write() as tx:
+            tx.connections.update_config(name, _config(cell, name, retract))
     for name, versions in start.versions.items():
         for version in versions:
             world.boxes[name].storage._shelves[version.type].put(version)
@@ -324,6 +328,11 @@ def begun(cell: Cell, dice: Random, rates: Rates, *, typed: bool, pushed: bool, 
     world.resource_ids = itertools.count(start.next_resource)
     _begin_log(world)
     return world
+
+
+def _config(cell: Cell, name: str, retract: str) -> Any:
+    config = ConnectionConfig(base_url=f"http://{name}.test/fhir", retract=retract, **cell.config())  # type: ignore[arg-type]
+    return msgspec.to_builtins(config)
 
 
 def _begin_log(world: World) -> None:
