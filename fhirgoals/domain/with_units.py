@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -81,15 +82,11 @@ def _typed(record: type[R], field: str, value: Json) -> Any:
     return getattr(whole, field)
 
 
-_partials: dict[type, type] = {}
-
-
-def _partial(record: type[R]) -> type:
+@cache
+def _partial(record: type[Record]) -> type:
     """Return a struct with the record's fields, each optional, so that one field can be converted alone."""
-    if record not in _partials:
-        fields = [(f.encode_name, f.type, None) for f in fields_of(record)]
-        _partials[record] = msgspec.defstruct(f"Partial{record.__name__}", fields, forbid_unknown_fields=True)
-    return _partials[record]
+    fields = [(f.encode_name, f.type, None) for f in fields_of(record)]
+    return msgspec.defstruct(f"Partial{record.__name__}", fields, forbid_unknown_fields=True)
 
 
 def _with_goal(plan: Plan, goal: Goal) -> Plan:

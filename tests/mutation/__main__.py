@@ -66,8 +66,8 @@ TARGETS = {
             *(
                 f"tests/unit/test_{name}.py"
                 for name in (
-                    "attainment commands disclosure fields instruments invariants lifecycle measures planfile progress "
-                    "put_diff readers references reviews smart warnings who with_units"
+                    "assessing attainment commands disclosure fields instruments invariants lifecycle measures planfile progress "
+                    "put_diff readers references reviews smart units warnings who with_units"
                 ).split()
             ),
             "tests/domain",

@@ -14,9 +14,11 @@ from fhirgoals.domain.records import (
     Acceptance,
     Change,
     Consent,
+    Discharge,
     Foreign,
     Goal,
     Participant,
+    Period,
     Plan,
     ProgressEntry,
     Review,
@@ -202,6 +204,15 @@ def test_nothing_new_begins_in_a_plan_that_is_over() -> None:
     assert refused(c.Propose(goal=goal), "staff-19", replace(IPR, status="revoked"))[0] == "plan_is_over"
 
 
+def test_a_proposal_may_come_with_steps_that_are_still_to_come() -> None:
+    """Planned or with a day; one whose status is left out is planned."""
+    steps = tuple(
+        Step(id=f"st-{n}", n=n, status=status) for n, status in enumerate(("planned", "scheduled", None), start=1)
+    )
+    goal = done(c.Propose(goal=short(steps=steps)), CLIENT).goal("g-new")
+    assert [step.status for step in goal.steps] == ["planned", "scheduled", "planned"]
+
+
 def test_a_goal_proposed_as_withheld_gets_both_marks() -> None:
     """Invariant 23: the goal's mark and the list say the same."""
     plan = done(c.Propose(goal=short(share="withheld")), CLIENT)
@@ -213,7 +224,7 @@ def test_the_second_agreement_accepts_a_proposal_and_does_not_begin_it() -> None
     found = answer(c.Accept(goal="h-band", method="signature"), plan=ADO)
     assert isinstance(found, c.Accepted)
     assert found.plan.goal("h-band").lifecycle == "accepted"
-    assert len(found.also) == 1
+    assert found.also == ("Both sides agree now, so the proposal is accepted. Work on it begins when it is activated.",)
     assert done(c.Activate(goal="h-band"), plan=found.plan).goal("h-band").lifecycle == "active"
 
 
@@ -368,6 +379,13 @@ def test_the_closure_reason_says_how_a_goal_ends(command: c.Close, wanted: tuple
     assert goal.status_date == AS_OF
 
 
+def test_a_goal_is_closed_with_its_reason_in_words() -> None:
+    """On the day that is said."""
+    command = c.Close(goal="g-sleep", closure_reason="client_request", reason="Moves away", on=date(2026, 11, 3))
+    goal = done(command).goal("g-sleep")
+    assert (goal.status_reason, goal.status_date) == ("Moves away", date(2026, 11, 3))
+
+
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -456,13 +474,30 @@ def test_a_goal_is_made_smaller() -> None:
         ("pr-1",),
         "active",
     )
+    assert (new.domain, new.priority) == ("emotional-and-mental-health", "medium")
+    said = Goal(id="g-less", text="x", domain="social-functioning", priority="low", nature="exploratory",
+                completion_criterion="y", target_date=date(2026, 12, 1), addresses=("pr-2",))  # fmt: skip
+    kept = done(c.MakeSmaller(goal="g-thought", smaller=said, reason="x")).goal("g-less")
+    assert (kept.domain, kept.priority, kept.nature, kept.addresses) == (
+        "social-functioning",
+        "low",
+        "exploratory",
+        ("pr-2",),
+    )
 
 
 def test_what_is_under_a_goal_goes_with_the_smaller_one() -> None:
     """Open short-term goals are under the smaller goal; closed ones stay where they were."""
     smaller = Goal(id="g-less", text="x", lifecycle="active", acceptance=AGREED)
-    plan = done(c.MakeSmaller(goal="g-selfcare", smaller=smaller, reason="too large"))
+    command = c.MakeSmaller(goal="g-selfcare", smaller=smaller, reason="too large")
+    plan = done(command)
     assert (plan.goal("g-sleep").parent, plan.goal("g-move").parent) == ("g-less", "g-selfcare")
+    found = answer(command)
+    assert isinstance(found, c.Accepted)
+    assert found.also == ("The open short-term goals are now under the smaller goal.",)
+    alone = answer(c.MakeSmaller(goal="g-thought", smaller=replace(smaller, completion_criterion="y"), reason="x"))
+    assert isinstance(alone, c.Accepted)
+    assert alone.also == ()
 
 
 @pytest.mark.parametrize(
@@ -658,6 +693,8 @@ def test_a_barrier_comes_and_goes() -> None:
     plan = done(c.AddBarrier(goal="g-ba", text="x"))
     barrier = done(c.ResolveBarrier(goal="g-ba", place=1, resolution="y"), plan=plan).goal("g-ba").barriers[0]
     assert (barrier.date, barrier.resolved, barrier.resolution) == (AS_OF, AS_OF, "y")
+    earlier = c.ResolveBarrier(goal="g-ba", place=1, resolution="y", on=date(2026, 11, 2))
+    assert done(earlier, plan=plan).goal("g-ba").barriers[0].resolved == date(2026, 11, 2)
     assert refused(c.ResolveBarrier(goal="g-ba", place=2, resolution="y"), plan=plan)[0] == "barrier_unknown"
     assert refused(c.AddBarrier(goal="g-ba", text="x"), CLIENT)[0] == "not_ones_own"
 
@@ -766,10 +803,11 @@ def test_a_discharge_closes_every_open_goal() -> None:
         id="rv-3", date=AS_OF, kind="discharge", outcome="discharge", client_participation="active", due=AS_OF
     )
     others = c.Closing(closure_reason="discharged", reason="goes on alone")
-    plan = done(c.Discharge(**DISCHARGE, closings=closings, others=others, review=review))
+    plan = done(c.Discharge(**DISCHARGE, closings=closings, others=others, review=review, follow_up="A call in May"))
     assert (plan.status, plan.end_date, plan.revision) == ("completed", AS_OF, 7)
-    assert plan.discharge is not None
-    assert (plan.discharge.kind, plan.discharge.outcome) == ("planned", "goals_mostly_met")
+    assert plan.discharge == Discharge(
+        date=AS_OF, kind="planned", outcome="goals_mostly_met", summary="x", follow_up="A call in May"
+    )
     ends = {goal.id: (goal.lifecycle, goal.achievement, goal.closure_reason) for goal in plan.goals}
     assert ends["g-mood"] == ("completed", "achieved", "achieved")
     assert ends["g-sleep"] == ("completed", "not_achieved", "discharged")
@@ -812,6 +850,11 @@ def test_a_caseload_is_handed_over() -> None:
     assert people["p-ther"].role == "former_therapist"
     assert people["p-ther"].period is not None
     assert (people["p-ther"].period.start, people["p-ther"].period.end) == (date(2026, 5, 11), AS_OF)
+    later = Period(start=date(2026, 6, 1))
+    begun = tuple(replace(each, period=later) if each.id == "p-ther" else each for each in DEP.participants)
+    handed = done(c.TransferCaseload(to=to, review=TRANSFER, client_agreed=True), plan=replace(DEP, participants=begun))
+    [former] = [each for each in handed.participants if each.id == "p-ther"]
+    assert former.period == Period(start=date(2026, 6, 1), end=AS_OF)
     assert people["p-ther2"].role == "primary_therapist"
     assert {each.by for each in plan.interventions} == {"p-ther2"}
     assert (plan.revisions[-1].reason, plan.reviews[-1].kind) == ("transfer", "transfer")
@@ -844,6 +887,12 @@ def test_a_review_waits_for_its_signatures() -> None:
     review = replace(TRANSFER, kind="scheduled")
     lines = done(c.HoldReview(review=review, supervisor_signs=True)).reviews[-1].signatures
     assert lines == (Signature(by="p-client"), Signature(by="p-ther"), Signature(by="p-sup"))
+    lines = done(c.HoldReview(review=review)).reviews[-1].signatures
+    assert lines == (Signature(by="p-client"), Signature(by="p-ther"))
+    lines = (
+        done(c.HoldReview(review=replace(review, client_participation=None)), "staff-11", DEV).reviews[-1].signatures
+    )
+    assert lines == (Signature(by="p-self"), Signature(by="p-sup"))
 
 
 @pytest.mark.parametrize(

@@ -378,6 +378,10 @@ BROKEN: dict[str, tuple[Callable[[], Plan], tuple[str, int, str, str, str]]] = {
         lambda: short(gas=Gas(levels=LEVELS, weight=Weight(importance=4, difficulty=1))),
         ("gas_weight", 12, "error", "goals[1].gas.weight", "g-short"),
     ),
+    "a weight below its scale": (
+        lambda: short(gas=Gas(levels=LEVELS, weight=Weight(importance=1, difficulty=0))),
+        ("gas_weight", 12, "error", "goals[1].gas.weight", "g-short"),
+    ),
     "confidence beyond its scale": (
         lambda: short(readiness=Readiness(importance=1, confidence=11)),
         ("readiness_off_scale", 0, "error", "goals[1].readiness.confidence", "g-short"),
@@ -426,6 +430,17 @@ def test_what_an_ehr_says_is_flagged_not_refused() -> None:
         "goal_without_agreement",
         "goal_addresses_no_problem",
     }
+
+
+@pytest.mark.parametrize("ends", [(1, 1), (3, 3), (1, 3), (3, 1)])
+def test_the_ends_of_a_scale_are_on_it(ends: tuple[int, int]) -> None:
+    """Importance and difficulty from 1 to 3; readiness from 0 to 10; a baseline of -1 or -2."""
+    for baseline, confidence in ((-1, 0), (-2, 10)):
+        plan = short(
+            gas=Gas(levels=LEVELS, baseline=baseline, weight=Weight(importance=ends[0], difficulty=ends[1])),
+            readiness=Readiness(importance=10 - confidence, confidence=confidence),
+        )
+        assert found(plan) == set()
 
 
 def test_foreign_values_break_no_date_rule() -> None:

@@ -313,6 +313,8 @@ def test_all_faults_of_a_file_are_told_together() -> None:
         "participants[0].role",
         "plan.status",
     ]
+    nameless = SMALL.replace("{id: g-long, ", "{").replace("{id: g-short, ", "{")
+    assert faults(nameless) == (("goals[0].id", "is missing"), ("goals[1].id", "is missing"))
 
 
 HOSTILE = {
@@ -409,7 +411,9 @@ def test_a_quoted_number_is_not_a_number() -> None:
 
 def test_a_byte_order_mark_is_no_fault() -> None:
     """A file saved with a mark at its start loads as without."""
-    assert load_plan(SMALL.encode("utf-8-sig"), name="x") == small()
+    as_json = dump_plan_json(small())
+    for mark_and in (str.encode, "\ufeff{}".format, lambda text: text.encode("utf-8-sig")):
+        assert load_plan(mark_and(SMALL), name="x") == load_plan_json(mark_and(as_json), name="j") == small()
 
 
 def test_windows_line_ends_are_no_fault() -> None:

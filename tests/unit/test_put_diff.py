@@ -106,6 +106,8 @@ def test_moves_that_are_none_are_told_with_their_lines() -> None:
     )
     answer = put(after)
     assert isinstance(answer, tuple)
+    for each in answer:
+        is_written("refusals.csv", (each.code, each.path, each.at, each.sentence))
     lines = text.splitlines()
     shown = {(each.code, lines[(line_of(text, each.path) or 0) - 1].strip()[:20]) for each in answer}
     assert {
@@ -143,9 +145,9 @@ def test_a_new_plan_states_what_is(path: Path) -> None:
 def test_a_new_plan_is_put_by_a_therapist_of_it_and_breaks_nothing() -> None:
     """Not by the client, not by a stranger, and not with an error."""
     for by in (CLIENT, "staff-99"):
-        answer = put(DEP, by, None, "initial")
-        assert isinstance(answer, tuple)
-        assert answer[0].code == "no_part_in_plan"
+        assert refused(DEP, by, None, because="initial") == {("no_part_in_plan", "participants")}
+    for actor in (Actor(THERAPIST), Actor(SUPERVISOR), Actor("batch-1", kind="import")):
+        assert isinstance(put_diff(None, DEP, actor, AS_OF, "import"), Accepted), actor
     answer = put(with_goal(DEP, "g-ba", acceptance=()), THERAPIST, None, "initial")
     assert isinstance(answer, tuple)
     assert [(each.code, each.path) for each in answer] == [("goal_without_agreement", "goals[6].acceptance")]
@@ -226,6 +228,25 @@ EDITS: dict[str, tuple[Plan, dict[str, str | None]]] = {
     ),
     "a victory": (
         more("g-ba", "achievements", replace(DEP.goal("g-ba").achievements[0], id="v-x")),
+        {THERAPIST: None, CLIENT: None, PARTNER: "not_allowed"},
+    ),
+    "a victory of the client, given to another": (
+        with_goal(
+            DEP,
+            "g-ba",
+            achievements=(
+                replace(DEP.goal("g-ba").achievements[0], noted_by="p-ther"),
+                DEP.goal("g-ba").achievements[1],
+            ),
+        ),
+        {THERAPIST: None, CLIENT: "not_ones_own"},
+    ),
+    "a victory of the client, in other words": (
+        with_goal(
+            DEP,
+            "g-ba",
+            achievements=(replace(DEP.goal("g-ba").achievements[0], text="x"), DEP.goal("g-ba").achievements[1]),
+        ),
         {THERAPIST: None, CLIENT: None, PARTNER: "not_allowed"},
     ),
     "a private note of the therapist": (

@@ -119,6 +119,7 @@ def test_what_names_a_left_out_goal_is_taken_out() -> None:
     seen = client_plan(plan)
     first, second = seen.goal("a"), seen.goal("b")
     assert (first.predecessors, first.replaced_by, second.parent) == ((), None, None)
+    assert {each.id: each.parent for each in client_plan(small()).goals} == {"g-long": None, "g-short": "g-long"}
     assert [(step.id, step.n) for step in first.steps] == [("a-2", 1)]
     assert [victory.target for victory in first.achievements] == [None, None, "a-2"]
     assert [each.id for each in seen.measures] == ["m-1", "m-3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from fhirgoals.domain.identity import wire_id
+from fhirgoals.domain.identity import Installation, wire_id
 from fhirgoals.domain.records import Revision
 from fhirgoals.domain.references import named, references
 from tests.plans import AS_OF, full, replace, small
@@ -95,4 +95,7 @@ def test_a_wire_id_never_changes() -> None:
     """Another release finds again what this one sent: the uuid5 of kind, plan and id, `/` and `%` escaped."""
     assert wire_id(NAMESPACE, "Goal", "plan-1", "g-1") == "dbb298d5-1134-58b2-9aff-89e245c5f2c2"
     assert wire_id(NAMESPACE, "CarePlan", "plan-1", "plan-1") == "6297c753-52f2-59fa-966d-16d83597b46b"
+    assert Installation("urn:uuid:x", NAMESPACE).wire_id("Goal", "plan-1", "g-1") == (
+        "dbb298d5-1134-58b2-9aff-89e245c5f2c2"
+    )
     assert wire_id(NAMESPACE, "Goal", "a/b", "c%d") == "092b8ed5-3b8f-5225-be07-02468e28333d"

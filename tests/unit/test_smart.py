@@ -176,6 +176,7 @@ def test_s_warns_of_two_outcomes(text: str) -> None:
     [
         "Spend an evening with family and friends",
         "Keep a rhythm of sleep, movement and meals",
+        "Sleep, movement and meals kept each day",
         "Keep a rhythm of sleep, movement, and meals",
         "Find a balance between evening shifts and rest",
         "Walk for 20 and 30 minutes in turn",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhirgoals.domain.planfile import load_plan
-from fhirgoals.domain.records import Achievement, Origin, Plan, Step
+from fhirgoals.domain.records import Acceptance, Achievement, Foreign, Origin, Plan, Step
 from fhirgoals.domain.units import Unit, same_value, touched, units
 from fhirgoals.domain.with_units import CannotTake, with_units
 
@@ -67,6 +68,37 @@ def test_a_victory_born_at_an_ehr_is_shared_and_noted_by_a_participant() -> None
     assert after == msgspec.structs.replace(before, achievements=(*before.achievements, new))
     with pytest.raises(CannotTake):
         with_units(plan, {unit: {**value, "author_text": "A nurse"}}, ORIGIN)
+
+
+def test_an_answer_from_an_ehr_keeps_its_day_and_form() -> None:
+    """A new status changes the line that there is; a person without a line gets one; one that is taken away is gone."""
+    plan = PLANS[0]
+    was = plan.goal("g-ba").acceptance
+    changed = with_units(plan, {Unit("g-ba", f"acceptance:{was[0].by}"): {"status": "disagree"}}, ORIGIN)
+    assert changed.goal("g-ba").acceptance == (
+        msgspec.structs.replace(was[0], status="disagree", priority=None),
+        *was[1:],
+    )
+    new = with_units(plan, {Unit("g-ba", "acceptance:p-sup"): {"status": "agree", "priority": "low"}}, ORIGIN)
+    assert new.goal("g-ba").acceptance == (*was, Acceptance(by="p-sup", status="agree", priority="low"))
+    gone = with_units(plan, {Unit("g-ba", f"acceptance:{was[0].by}"): None}, ORIGIN)
+    assert gone.goal("g-ba").acceptance == was[1:]
+
+
+def test_a_target_on_a_code_that_we_do_not_know_keeps_it_as_it_was_read() -> None:
+    """Its measure is new and holds the EHR's own words."""
+    foreign = {"foreign": '{"coding":[{"code":"zz"}]}'}
+    value = {"foreign": foreign, "op": ">=", "value": "3", "unit": "h"}
+    plan = with_units(PLANS[0], {Unit("g-ba", "target:t-new"): value}, ORIGIN)
+    target = plan.goal("g-ba").targets[-1]
+    measure = plan.measure(target.measure or "")
+    assert (target.id, target.op, target.value) == ("t-new", ">=", Decimal(3))
+    assert (measure.foreign_code, measure.unit, measure.code, measure.instrument) == (
+        Foreign(foreign='{"coding":[{"code":"zz"}]}'),
+        "h",
+        None,
+        None,
+    )
 
 
 def test_an_ended_plan_keeps_the_end_that_was_planned() -> None:

@@ -6,7 +6,7 @@ from fhirgoals.domain.commands.goals import added, closed_goal, new_goal, not_ag
 from fhirgoals.domain.commands.outcome import Done, Refusal
 from fhirgoals.domain.commands.records import BuildOn, Closing, KeepUp, MakeSmaller, Void
 from fhirgoals.domain.commands.scene import Scene, blank, changed, moved, reason_missing, replace, with_goal, with_step
-from fhirgoals.domain.lifecycle import CLOSED, FIRST_STATES, MET, NOT_MET, PLAN, in_words, may_follow
+from fhirgoals.domain.lifecycle import CLOSED, FIRST_STATES, MET, NOT_MET, in_words
 from fhirgoals.domain.records import Goal, Plan
 
 
@@ -133,8 +133,6 @@ def void(scene: Scene, command: Void) -> Done | Refusal:
     plan = scene.plan
     if command.target == plan.id:
         refused = scene.forbids("change_status", "plan.status")
-        if refused is None and not may_follow(PLAN, plan.status, "entered_in_error"):
-            refused = Refusal("move_not_allowed", "plan.status", "This plan can't be entered in error.", plan.id)
         if refused is None and blank(command.reason):
             refused = reason_missing("plan.status", plan.id)
         return refused or changed(replace(plan, status="entered_in_error"))
