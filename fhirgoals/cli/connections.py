@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from fhirgoals.cli import words
+from fhirgoals.cli import guard, words
 from fhirgoals.cli.output import JsonOption, printed_json, say, table
 from fhirgoals.cli.planfiles import read_bytes
 from fhirgoals.cli.running import operations_table, previewed
@@ -212,6 +212,9 @@ def resume(
         _set(tx, name, state, staff, reason)
         tx.audit.write(at=at, actor=staff, action="ehr_resume", connection=name)
     _say_state([name], state, as_json)
+
+
+app.command(epilog="Example:  fhirgoals ehr guard ehr-main")(guard.guard)
 
 
 def _set(tx: Tx, name: str, state: Literal["armed", "observe", "paused"], by: str, reason: str | None) -> None:

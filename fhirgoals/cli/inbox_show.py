@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -13,7 +12,7 @@ from fhirgoals.cli import words
 from fhirgoals.cli.inbox_list import head, how_closed
 from fhirgoals.cli.inbox_words import author_here, field, place, roles, rows, version_there, when
 from fhirgoals.cli.output import JsonOption, clean, note, printed_json, say, table
-from fhirgoals.cli.session import actor, now, session_of
+from fhirgoals.cli.session import actor, now, one_word, session_of
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.who import Actor, part_of
 from fhirgoals.errors import InputError, Refused
@@ -71,19 +70,12 @@ def _may_see(tx: Tx, item: Item, plan: Plan | None, by: str | None, reason: str 
         raise InputError("--reason: goes with --by: the audit says who saw values")
     if plan is not None and part_of(plan, Actor(by), at.date()) is not None:
         raise Refused(f"item {item.id}: its values are shown to {roles(item)} of its plan alone")
-    word = _one_word(reason)
-    if not word:
-        raise InputError("--reason: say in words why, such as a ticket's number")
-    detail: dict[str, Word] = {"item": item.id, "field": (item.unit or "").partition(":")[0], "reason": word}
+    field_name = (item.unit or "").partition(":")[0]
+    detail: dict[str, Word] = {"item": item.id, "field": field_name, "reason": one_word(reason)}
     tx.audit.write(
         at=at, actor=by, action="inbox_values", connection=item.connection, plan_id=item.plan_id, detail=detail
     )
     return True
-
-
-def _one_word(reason: str) -> str:
-    """Return a reason as the audit takes it, without blanks: `wrong chart, INC-7` is `wrong-chart-INC-7`."""
-    return re.sub(r"[^A-Za-z0-9_.:/#+]+", "-", reason).strip("-")[:120]
 
 
 @dataclass(frozen=True)
@@ -248,4 +240,6 @@ def _say_outline(item: Item, at: datetime, also_open: int) -> None:
             say(f"{name + ':':<12}{text}", indent="  ", hanging=" " * 14)
     if item.closed_at is not None:
         say(f"Closed on {words.on_day(item.closed_at.date())}: {how_closed(item)}.")
+    elif item.kind in INSTEAD:
+        say(f"To do: {INSTEAD[item.kind]}.", hanging="  ")
     note("note: values are shown to who may settle it (--by PERSON); to an operator with --reason, which is audited")

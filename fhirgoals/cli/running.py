@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
 from fhirgoals.cli import words
@@ -39,15 +39,24 @@ def connections(store: Store, name: str | None) -> list[Connection]:
     return found
 
 
-def previewed(store: Store, name: str, progress: Progress = lambda _done, _total: None) -> Counts:
-    """Return what a run of the connection would do; nothing is written here or there."""
+def previewed(
+    store: Store, name: str, progress: Progress = lambda _done, _total: None, *, stopped: bool = False
+) -> Counts:
+    """Return what a run of the connection would do, with `stopped` also what the guard keeps it from.
+
+    Nothing is written here or there.
+    """
     [connection] = connections(store, name)
-    return asyncio.run(_with_runner(store, connection, progress, write=False))
+
+    async def work(runner: Runner) -> Counts:
+        return await runner.preview(stopped=stopped)
+
+    return asyncio.run(_with_runner(store, connection, progress, work))
 
 
 def synced(store: Store, connection: Connection, progress: Progress = lambda _done, _total: None) -> Counts:
     """Run the connection and return what it did."""
-    return asyncio.run(_with_runner(store, connection, progress, write=True))
+    return asyncio.run(_with_runner(store, connection, progress, Runner.sync))
 
 
 def token_of(config: ConnectionConfig, name: str) -> str | None:
@@ -73,7 +82,9 @@ def client_of(connection: Connection, http: Http) -> EhrClient:
     )
 
 
-async def _with_runner(store: Store, connection: Connection, progress: Progress, *, write: bool) -> Counts:
+async def _with_runner(
+    store: Store, connection: Connection, progress: Progress, work: Callable[[Runner], Awaitable[Counts]]
+) -> Counts:
     async with Http() as http:
         shared = AsyncStore(store)
         runner = Runner(
@@ -85,7 +96,7 @@ async def _with_runner(store: Store, connection: Connection, progress: Progress,
             owner=f"command-{os.getpid()}-{uuid4().hex[:8]}",
             progress=progress,
         )
-        return await (runner.sync() if write else runner.preview())
+        return await work(runner)
 
 
 def operations_table(store: Store, counts: Counts) -> None:

@@ -40,6 +40,9 @@ def preview(
     context: typer.Context,
     connection: Maybe = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep it, for `apply FILE`.")] = None,
+    stopped: Annotated[
+        bool, typer.Option("--stopped", help="Show also what the guard stops, as if it were cleared.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show exactly what `apply` would do. Writes nothing, here or there."""
@@ -47,7 +50,7 @@ def preview(
         found: list[Counts] = []
         for one in connections(store, connection):
             with progress(f"Reading {one.name}") as moved:
-                found.append(previewed(store, one.name, moved))
+                found.append(previewed(store, one.name, moved, stopped=stopped))
         if out is not None:
             written(out, exact_json.dumps(_preview_tree(store, found)) + b"\n")
         for counts in found:

@@ -95,3 +95,14 @@ def actor(name: str) -> str:
     if not _ID.fullmatch(name):
         raise InputError("--by: give the id of a member of staff, such as staff-7: letters, digits and - _ . :")
     return name
+
+
+def one_word(reason: str) -> str:
+    """Return a reason as the audit takes it, without blanks: `wrong chart, INC-7` is `wrong-chart-INC-7`.
+
+    Raises `InputError` where nothing is left of it.
+    """
+    word = re.sub(r"[^A-Za-z0-9_.:/#+]+", "-", reason).strip("-")[:120]
+    if not word:
+        raise InputError("--reason: say in words why, such as a ticket's number")
+    return word

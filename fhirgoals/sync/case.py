@@ -33,7 +33,8 @@ INSTEAD: Mapping[str, str] = {
     "identity": "find out at the EHR whose it is, and confirm or mend it there or with `fhirgoals patients`",
     "withheld": "what is kept back is for the client to say: `fhirgoals withhold`",
     "tree": "it is to be mended at the EHR, or the goal moved here with `fhirgoals put`; the next sync closes it",
-    "guard": "see in `fhirgoals preview` whether all of that is meant; then an operator clears the guard",
+    "guard": "see in `fhirgoals preview NAME --stopped` whether all of that is meant; then an operator lets it pass"
+    " with `fhirgoals ehr guard NAME --clear`",
     "history": "it is no question: it keeps a value that was decided already",
 }
 """What is to be done about an item that is not settled by a choice of values."""

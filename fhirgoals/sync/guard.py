@@ -90,13 +90,21 @@ _MEMBERS = ("note:<id>", "target:<id>", "steps", "membership", "intervention:<id
 def stops(planned: Tally, before: Tally, links: int) -> Stop | None:
     """Return why so much is not done, or `None`; `before` is what was done in the last 24 hours."""
     both = planned + before
-    removable = max(FEW, int(SHARE_OF_REMOVALS * links))
+    removable, changeable = limits(links)
     if planned.removed and len(both.removed) > removable:
         return Stop("too_many_removals", len(both.removed), removable)
-    changeable = int(SHARE_OF_CHANGES * links)
-    if links >= MANY_LINKS and planned.changed and len(both.changed) > changeable:
+    if changeable is not None and planned.changed and len(both.changed) > changeable:
         return Stop("too_many_changes", len(both.changed), changeable)
     return None
+
+
+def limits(links: int) -> tuple[int, int | None]:
+    """Return how many may be taken away and changed within a day where so many resources are linked.
+
+    `None`: with so few of them, changes have no limit.
+    """
+    changeable = int(SHARE_OF_CHANGES * links) if links >= MANY_LINKS else None
+    return max(FEW, int(SHARE_OF_REMOVALS * links)), changeable
 
 
 def so_far(tx: Tx, connection: str, now: datetime) -> tuple[Tally, int, bool]:
@@ -130,7 +138,16 @@ def used(tx: Tx, connection: str, at: datetime) -> None:
         tx.cursors.set(connection, CLEARED, {}, at)
 
 
-def clear(tx: Tx, connection: str, *, by: str, at: datetime) -> None:
-    """Let the next run of a connection pass: a person looked at what it would do. Call inside a transaction."""
+def cleared_by(tx: Tx, connection: str) -> str | None:
+    """Return who cleared the guard for the next run, or `None` where nobody did."""
+    kept = tx.cursors.get(connection, CLEARED)
+    return str(kept["by"]) if isinstance(kept, dict) and "by" in kept else None
+
+
+def clear(tx: Tx, connection: str, *, by: str, at: datetime, reason: str | None = None) -> None:
+    """Let the next run of a connection pass: a person looked at what it would do. Call inside a transaction.
+
+    `reason` is one word, as the audit takes it.
+    """
     tx.cursors.set(connection, CLEARED, {"by": by}, at)
-    tx.audit.write(at=at, actor=by, action="guard_clear", connection=connection)
+    tx.audit.write(at=at, actor=by, action="guard_clear", connection=connection, detail={"reason": reason})

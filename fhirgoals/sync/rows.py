@@ -86,7 +86,7 @@ def item_of(view: View, waiting: Waiting, at: datetime) -> Item:
         ours=waiting.ours,
         theirs=waiting.theirs,
         why=waiting.why,
-        who_may=WHO_MAY,
+        who_may=() if waiting.kind == "guard" else WHO_MAY,  # the guard is for an operator to clear
         opened_at=at,
     )
 

@@ -48,14 +48,14 @@ class Counts:
     created: int = 0
     pushed: int = 0
     pulled: int = 0
-    adopted: int = 0
-    rebased: int = 0
     conflicts: int = 0
     proposals: int = 0
     held: int = 0
     quarantined: int = 0
     requests: int = 0
     writes: int = 0
+    adopted: int = 0
+    rebased: int = 0
     new_items: int = 0
     unlinked: int = 0
     unanswered: list[str] = field(default_factory=list)
@@ -118,8 +118,8 @@ class Runner:
         counts.requests, counts.writes = self.client.requests, self.client.writes
         return counts
 
-    async def preview(self) -> Counts:
-        """Return what `sync` would do now, without writing anywhere."""
+    async def preview(self, *, stopped: bool = False) -> Counts:
+        """Return what `sync` would do now, without writing anywhere; `stopped` adds what the guard keeps it from."""
         counts = Counts(self.connection)
         context = Context(self.connection, self.store, self.client, 0, self.clock, self.new_id)
         before, links, cleared = await self.store.read(lambda tx: so_far(tx, self.connection, self.clock()))
@@ -135,7 +135,7 @@ class Runner:
             pairs = rebased(view, context.today(), await self._waiting(plan_id))
             view, counts.rebased = with_bases(view, pairs), counts.rebased + len(pairs)
             same = await self._same_patient(view, patient)
-            planned = Planned(self.new_id, same, done, links, cleared, context.today)
+            planned = Planned(self.new_id, same, done, links, cleared or stopped, context.today)
             view, left = await recover(context, planned.armed(view), planned)
             reading = await read_plan(self.client, view, patient)
             view, _ = await self._second_look(view, reading)
