@@ -22,7 +22,7 @@ from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from tests.e2e.servers.fault_proxy import FaultProxy, GivesUp
 from tests.e2e.servers.schedule_oracle import METERS, Edit, Oracle, Side, Verdict, ask, value_there
-from tests.e2e.servers.world import World
+from tests.e2e.servers.world import CONNECTION, World
 
 Json: TypeAlias = Any
 
@@ -42,8 +42,11 @@ LEVELS = ("low", "medium", "high")
 replace = msgspec.structs.replace
 
 
-def made_up_plan(goals: int) -> r.Plan:
-    """Return a plan of so many goals: every fifth a long-term one, the others under it, a step in every third."""
+def made_up_plan(goals: int, *connections: str) -> r.Plan:
+    """Return a plan of so many goals: every fifth a long-term one, the others under it, a step in every third.
+
+    It may go to those connections, or to the one of the schedules.
+    """
     return r.Plan(
         id=PLAN,
         kind="client_treatment",
@@ -57,8 +60,9 @@ def made_up_plan(goals: int) -> r.Plan:
         ),
         problems=(r.Problem(id="pr-1", code=r.Coding(system="icd10cm", code="F33.1"), status="active"),),
         disclosure=r.Disclosure(
-            consents=(
-                r.Consent(id="c-1", endpoint="ehr-main", granted=AGREED, method="signature", sensitivities=("MH",)),
+            consents=tuple(
+                r.Consent(id=f"c-{one}", endpoint=one, granted=AGREED, method="signature", sensitivities=("MH",))
+                for one in connections or (CONNECTION,)
             )
         ),
         goals=tuple(

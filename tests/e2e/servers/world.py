@@ -53,16 +53,17 @@ class World:
     config: Mapping[str, object] = field(default_factory=dict)
     patients: dict[str, str] = field(default_factory=dict)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    connection: str = CONNECTION
 
     def clock(self) -> datetime:
         self.now += timedelta(seconds=1)
         return self.now
 
     def client(self) -> EhrClient:
-        return EhrClient(self.url, self.http, clock=self.clock, connection=CONNECTION, sleep=self.sleep)
+        return EhrClient(self.url, self.http, clock=self.clock, connection=self.connection, sleep=self.sleep)
 
     def runner(self) -> Runner:
-        return Runner(self.store, CONNECTION, self.client(), self.clock, uuid4, f"test-{uuid4()}")
+        return Runner(self.store, self.connection, self.client(), self.clock, uuid4, f"test-{uuid4()}")
 
     async def sync(self) -> Counts:
         return await self.runner().sync()
@@ -95,15 +96,19 @@ class World:
         at = self.clock()
 
         def work(tx: Any) -> None:
-            tx.connections.add(CONNECTION, config, at=at, by="it-1")
-            tx.connections.set_state(CONNECTION, "armed", by="it-1", reason="test", at=at)
+            tx.connections.add(self.connection, config, at=at, by="it-1")
+            tx.connections.set_state(self.connection, "armed", by="it-1", reason="test", at=at)
 
         await self.store.write(work)
         for plan in plans:
             await self.put(plan)
         self.patients.update(register(self.server, plans, self.store.store.installation))
-        await match(self.store, self.client(), CONNECTION, by="it-1", clock=self.clock)
-        await self.store.write(lambda tx: confirm(tx, CONNECTION, None, by="it-1", at=self.clock()))
+        await self.link()
+
+    async def link(self) -> None:
+        """Find whom the plans name there, and link them all."""
+        await match(self.store, self.client(), self.connection, by="it-1", clock=self.clock)
+        await self.store.write(lambda tx: confirm(tx, self.connection, None, by="it-1", at=self.clock()))
 
     # -- our side --
 
