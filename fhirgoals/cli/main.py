@@ -97,7 +97,7 @@ COMMANDS: tuple[Command, ...] = (
         "fhirgoals validate export/ --json",
     ),
     Command("ehr", "fhirgoals.cli.connections", "app", "Connections to EHRs: add, list, arm, pause, resume, guard."),
-    Command("patients", "fhirgoals.cli.patients", "app", "Who is who at an EHR: match, list, confirm."),
+    Command("patients", "fhirgoals.cli.patients", "app", "Who is who at an EHR: match, list, confirm, unlink."),
     Command(
         "preview",
         "fhirgoals.cli.runs",

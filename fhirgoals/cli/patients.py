@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import typer
 
-from fhirgoals.cli import words
+from fhirgoals.cli import unlinking, words
 from fhirgoals.cli.output import JsonOption, printed_json, say, short, table
 from fhirgoals.cli.running import client_of, connections
 from fhirgoals.cli.session import actor, now, session_of
@@ -20,6 +20,7 @@ from fhirgoals.store.connections import Connection
 from fhirgoals.store.people import IdentityLink
 from fhirgoals.sync.identify import Match, confirm
 from fhirgoals.sync.identify import match as look_for
+from fhirgoals.sync.unlink import chart_of
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -89,8 +90,13 @@ def list_(context: typer.Context, connection: Name, as_json: JsonOption = False)
         connections(store, connection)
         with store.read() as tx:
             links, names = tx.people.links(connection), _names(tx)
+            leaving = {
+                one.local_id
+                for one in links
+                if one.kind == "Patient" and chart_of(tx, connection, one.local_id) is not None
+            }
     if as_json:
-        printed_json({"connection": connection, "links": [_link_tree(one) for one in links]})
+        printed_json({"connection": connection, "links": [_link_tree(one, leaving) for one in links]})
         return
     if not links:
         say(f"Nobody is linked yet. Look for them: fhirgoals patients match {connection} --by STAFF")
@@ -99,11 +105,15 @@ def list_(context: typer.Context, connection: Name, as_json: JsonOption = False)
         [
             short(names.get(one.local_id, one.local_id), 27),
             one.reference,
-            "" if one.status == "confirmed" else f"{_STATUS[one.status]}: {one.local_id}",
+            one.local_id,
+            _state(one, leaving),
         ]
         for one in links
     ]
-    table(("name", "at the EHR", "not linked yet"), rows, unbroken=("at the EHR",))
+    table(("name", "at the EHR", "id", "state"), rows, unbroken=("at the EHR",))
+    if leaving:
+        say()
+        say(f"What was written into a chart that is left goes with the next run: fhirgoals sync {connection}")
 
 
 @app.command("confirm", epilog="Example:  fhirgoals patients confirm ehr-main --all --by staff-7")
@@ -171,5 +181,23 @@ def _match_tree(one: Match) -> dict[str, Tree]:
     }
 
 
-def _link_tree(one: IdentityLink) -> dict[str, Tree]:
-    return {"kind": one.kind, "id": one.local_id, "status": one.status, "reference": one.reference, "by": one.by}
+def _state(one: IdentityLink, leaving: Collection[str]) -> str:
+    """Return what is to be known of a link; nothing of one that simply stands."""
+    if one.kind == "Patient" and one.local_id in leaving:
+        return "is being unlinked"
+    return "" if one.status == "confirmed" else _STATUS[one.status]
+
+
+def _link_tree(one: IdentityLink, leaving: Collection[str]) -> dict[str, Tree]:
+    return {
+        "kind": one.kind,
+        "id": one.local_id,
+        "status": "unlinking" if one.kind == "Patient" and one.local_id in leaving else one.status,
+        "reference": one.reference,
+        "by": one.by,
+    }
+
+
+app.command(
+    epilog="Example:  fhirgoals patients unlink ehr-main client-101 --retract --by staff-7 --reason 'wrong chart'"
+)(unlinking.unlink)

@@ -24,7 +24,8 @@ def scope_of(client_id: str) -> str:
 def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, reason: str, at: datetime) -> None:
     """Unlink a client from the patient at a connection; `retract` takes back what was written there.
 
-    Raises `Refused` where the client is not linked, or where resources stand there and are not to be taken back.
+    `reason` is one word, as the audit takes it. Raises `Refused` where the client is not linked, or where resources
+    stand there and are not to be taken back.
     """
     links = [one for one in tx.people.links(connection) if (one.kind, one.local_id) == ("Patient", client_id)]
     if not links:
@@ -40,7 +41,7 @@ def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, re
         actor=by,
         action="unlink",
         connection=connection,
-        detail={"client": client_id, "resources": len(sent), "reason_given": bool(reason)},
+        detail={"client": client_id, "resources": len(sent), "reason": reason},
     )
     if sent or any(tx.intents.for_plan(connection, plan.id) for plan in plans):
         tx.cursors.set(connection, scope_of(client_id), {"patient": links[0].reference}, at)

@@ -82,7 +82,7 @@ async def unlink(here: World, plan: Plan, *, retract: bool = True) -> None:
     client, at = plan.client, here.clock()
     assert client is not None
     await here.store.write(
-        lambda tx: begin(tx, "ehr-main", client.id, retract=retract, by="it-1", reason="wrong chart", at=at)
+        lambda tx: begin(tx, "ehr-main", client.id, retract=retract, by="it-1", reason="wrong-chart", at=at)
     )
 
 
