@@ -130,9 +130,10 @@ class _Judge:
         self.notes = {
             first_word(entry["text"]): entry["id"] for goal in self.plan["goals"] for entry in goal.get("progress", ())
         }
+        self.items = items_of(self.raw)
+        self._name_steps_without_words()
         self.here = sides.named_by_log(sides.here(self.plan), self.steps)
         self.there = {name: world.there(name) for name in world.names}
-        self.items = items_of(self.raw)
         self.waiting = [item for item in self.items if item.open]
         self.kept = [item for item in self.items if item.open or item.kind == "history" or item.by_person]
         self.kept_text = "\n".join(item.text for item in self.kept)
@@ -155,6 +156,14 @@ class _Judge:
         self.found.echo += dict.fromkeys(self.log.echoes)
         self.found.growth += dict.fromkeys(self.log.failures)
         return self.found
+
+    def _name_steps_without_words(self) -> None:
+        """A step whose words are still asked about has none here yet: the question says which it is."""
+        for item in self.items:
+            if item.unit.startswith("step:") and item.unit.endswith(".text"):
+                for word, step in self.log.steps.items():
+                    if step not in self.steps and word in item.text:
+                        self.steps[step] = item.unit.partition(":")[2].rpartition(".")[0]
 
     # -- lost --
 
@@ -224,7 +233,7 @@ class _Judge:
             own = goal["id"]
             if own in self.log.withheld or own in self.log.void:
                 continue
-            if (own, "text") not in there and not self._explained(name, (own, "text"), None, resource=True):
+            if (own, "text") not in there and not self._told_of_absence(name, own):
                 self.found.silent.append(f"silent: {own} is not at {name}")
         for key in sorted(self.here.keys() | there.keys()):
             if self._not_comparable(key, there):
@@ -237,6 +246,18 @@ class _Judge:
             if mine != theirs and not self._explained(name, key, theirs):
                 line = f"silent: {key[1]} of {key[0]} is {mine} here and {theirs} at {name}"
                 self.found.silent.append(line)
+
+    def _told_of_absence(self, name: str, goal: str) -> bool:
+        """Tell whether an item stands for a goal that is not there, or the ledger for its words or its status."""
+        return any(
+            item.connection == name
+            and item.open
+            and (
+                self._stands_for_resource(item, (goal, "text"))
+                or (item.kind == "ledger" and item.owner == goal and item.unit in ("text", "status"))
+            )
+            for item in self.items
+        )
 
     def _hidden(self) -> set[str]:
         return self.log.withheld | self.log.void.keys()
@@ -260,7 +281,7 @@ class _Judge:
             return True
         return head == "after" and (member, "text") not in there
 
-    def _explained(self, name: str, key: Key, theirs: str | None, *, resource: bool = False) -> bool:
+    def _explained(self, name: str, key: Key, theirs: str) -> bool:
         """Tell whether an open item, a row of the ledger or the policy stands for a difference of that very unit."""
         for item in self.items:
             if item.connection != name or not (item.open or item.kind == "history"):
@@ -269,8 +290,8 @@ class _Judge:
                 return True
             if not self._stands_for(item, key):
                 continue
-            if resource or item.kind in ("ledger", "held", "tree"):
-                return item.kind == "ledger" or not resource or item.kind == "held"
+            if item.kind in ("ledger", "held", "tree"):
+                return True
             value = said(item.unit, item.theirs)
             if value == theirs or item.unit.startswith("steps:") or _same_order(item, value, theirs):
                 return True
@@ -399,16 +420,20 @@ class _Judge:
             since = self.log.agreed.get((item.connection, key))
             recent = [edit for edit in self.log.edits[since or 0 :] if edit.key == key]
             theirs = any(edit.side == item.connection for edit in recent)
-            ours = since is None or any(edit.side != item.connection for edit in recent)
+            # What another EHR wrote may have been on its way when these two were seen to agree.
+            elsewhere = [one for one in self.log.edits if one.key == key and one.side not in ("here", item.connection)]
+            ours = since is None or bool(elsewhere) or any(edit.side != item.connection for edit in recent)
             if item.kind == "conflict" and said(item.unit, item.ours) == said(item.unit, item.theirs):
                 self.found.needless.append(f"needless: {where}: both say {said(item.unit, item.ours)}")
             elif item.kind == "conflict" and not (ours and theirs):
                 one = "nobody" if not ours and not theirs else "only the EHR" if theirs else "only we"
                 self.found.needless.append(f"needless: {where}: {one} wrote it since it was agreed")
-            elif item.kind == "proposal" and not ours and item.unit in TAKEN_AT_ONCE:
-                elsewhere = any(e.key == key and e.side not in ("here", item.connection) for e in self.log.edits)
-                if self.cell.accept(item.unit) == "auto" and not elsewhere and item.why != "server_holds_less":
-                    self.found.needless.append(f"needless: {where}: the policy takes it")
+            elif item.kind == "proposal" and not ours and self._taken_at_once(item):
+                self.found.needless.append(f"needless: {where}: the policy takes it")
+
+    def _taken_at_once(self, item: Item) -> bool:
+        of_a_field = item.unit in TAKEN_AT_ONCE
+        return of_a_field and self.cell.accept(item.unit) == "auto" and item.why != "server_holds_less"
 
     def _key_of(self, item: Item) -> Key | None:
         head, _, member = item.unit.partition(":")
@@ -426,9 +451,13 @@ class _Judge:
     # -- growth --
 
     def _growth(self) -> None:
-        [(intents,)] = self.raw.execute("select count(*) from intents").fetchall()
-        if intents:
-            self.found.growth.append(f"growth: {intents} intents left at rest")
+        for connection, kind, own, body in self.raw.execute("select connection, kind, local_id, body from intents"):
+            # What may no longer go is not repeated: it stays a candidate until the resource moves (design 5.7).
+            kept_back = own in self.log.withheld or any(
+                word in body for goal in self.log.withheld for word in self.log.words.get(goal, ())
+            )
+            if not kept_back and connection not in self.log.refused:
+                self.found.growth.append(f"growth: an intent for {kind} {own} at {connection} is left at rest")
         asked = Counter(
             (item.connection, item.owner, item.unit) for item in self.waiting if item.kind in ("conflict", "proposal")
         )
@@ -480,9 +509,9 @@ def parts(unit: str, value: Any) -> set[str]:
     return {whole, *whole.split("+")} if unit.startswith("parent_map:") else {whole}
 
 
-def _same_order(item: Item, value: str, theirs: str | None) -> bool:
+def _same_order(item: Item, value: str, theirs: str) -> bool:
     """Tell whether an order in an item is the one that stands there, as far as both name the same goals."""
-    return item.unit == "order" and theirs is not None and len(set(_common(value, theirs, set()))) == 1
+    return item.unit == "order" and len(set(_common(value, theirs, set()))) == 1
 
 
 def _common(one: str, other: str, but: set[str]) -> tuple[str, str]:

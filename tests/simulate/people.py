@@ -132,11 +132,11 @@ def _relation(world: World, number: int, dice: Random) -> None:
 
 def _steps(world: World, number: int, dice: Random, change: Callable[[r.Step], r.Step], what: str) -> None:
     plan = world.plan()
-    goals = [goal for goal in _living(plan) if goal.steps]
+    goals = [goal for goal in _living(plan) if any(step.text for step in goal.steps)]
     if not goals:
         return
     goal = dice.choice(goals)
-    step = dice.choice(goal.steps)
+    step = dice.choice([step for step in goal.steps if step.text])
     after = change(step)
     name = world.log.steps.get(first_word(step.text), step.id)
     if what == "step":
