@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
@@ -50,6 +50,7 @@ from fhirgoals.sync.view import (
     with_plan,
     without_link,
 )
+from fhirgoals.sync.withdraw import WITHDRAWN_REV
 
 T = TypeVar("T")
 
@@ -181,7 +182,8 @@ class Writes:
             for key, one in found.items():
                 link = view.links.get(key)
                 if link is not None and (link.raw_hash != content_hash(one.tree) or link.etag != one.etag):
-                    tx.links.put(link_of(view, link.kind, link.local_id, one, at))
+                    state: Literal["ok", "withheld"] = "withheld" if link.state == "withheld" else "ok"
+                    tx.links.put(link_of(view, link.kind, link.local_id, one, at, state))
             new = sum(tx.inbox.raise_(item) for item in items)
             tx.inbox.close_missing(view.connection, view.plan.id, keys, at)
             return new
@@ -341,7 +343,8 @@ class Writes:
         Of the calls to one resource with one ETag only one can land; those with another one are looked into apart.
         """
         at = self.context.clock()
-        link = link_of(view, *key, found, at)
+        forgets = bool(units) and action != "push" and all(one.rev == WITHDRAWN_REV for one in units.values())
+        link = link_of(view, *key, found, at, "withheld" if forgets else "ok")
         linked = with_link(view, link)
         knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
         after = with_stored(there, key, found, refs_of(linked), knowledge)

@@ -38,6 +38,7 @@ class Pass:
     """The next phase: calls to send, and pushed units that already stand there as they should and only settle.
 
     `forget` are resources of a chart that is being left of which nothing of ours is left there.
+    `kept` are those that the server keeps content of although it was told not to.
     `unwritable` are resources of which no body can be made (a kept foreign value that can't stand in its new place).
     """
 
@@ -45,6 +46,7 @@ class Pass:
     settled: Mapping[Unit, Pair] = field(default_factory=dict)
     unwritable: tuple[tuple[Kind, str], ...] = ()
     forget: tuple[tuple[Kind, str], ...] = ()
+    kept: tuple[tuple[Kind, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class Terms:
     installation: Installation
     patient: str
     failed: frozenset[tuple[Kind, str]] = frozenset()
+    told: frozenset[tuple[Kind, str]] = frozenset()
 
 
 def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
     """Return the next phase of writes for a decision; empty when nothing is left to send.
 
-    Resources in `terms.failed` were refused in this run and are left alone. One that has no body comes back as
+    Resources in `terms.failed` were refused in this run and are left alone; so are those in `terms.told`, which were
+    told to forget what was ours and stand as they then answered. One that has no body comes back as
     `unwritable`, alone: the caller leaves it out and asks again.
     """
     try:
@@ -95,9 +99,11 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
     if call or settled or settled_there:
         return Pass((call,) if call else (), settled | settled_there)
     calls = builder.retirements(decision.retire)
-    busy = {call.key for call in calls} | terms.failed
+    kept = tuple(key for key in decision.retire if key in terms.told and builder.would_retire(key))
+    busy = {call.key for call in calls} | terms.failed | set(kept)
     left = ours.refused == WRONG_CHART and not (calls and ours.retract == "delete")
-    return Pass(calls, forget=tuple(key for key in decision.retire if key not in busy) if left else ())
+    forget = tuple(key for key in decision.retire if key not in busy) if left else ()
+    return Pass(calls, forget=forget, kept=kept)
 
 
 def _named(unit: Unit, value: Json, plan_id: str, refs: Refs) -> bool:
@@ -189,7 +195,8 @@ class _Builder:
 
     def retirements(self, keys: Iterable[tuple[Kind, str]]) -> tuple[Call, ...]:
         """Return the calls that take resources back: first those that no other of them refers to."""
-        left = {key: self.there.found[key] for key in keys if key in self.there.found and key not in self.terms.failed}
+        done = self.terms.failed | self.terms.told
+        left = {key: self.there.found[key] for key in keys if key in self.there.found and key not in done}
         calls = [call for key in left if (call := self._retirement(key)) is not None]
         if self.ours.retract != "delete":
             return tuple(calls)
@@ -201,6 +208,10 @@ class _Builder:
             if not any(names[call.key] in found for key, found in named.items() if key != call.key)
         ]
         return tuple(free or calls[:1])
+
+    def would_retire(self, key: tuple[Kind, str]) -> bool:
+        """Tell whether anything of ours is left in a resource that is to be taken back."""
+        return key in self.there.found and self._retirement(key) is not None
 
     def _retirement(self, key: tuple[Kind, str]) -> Call | None:
         kind, local_id = key

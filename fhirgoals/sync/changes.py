@@ -68,8 +68,10 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 born.append(tree)
     missing: dict[Key, Place] = {}
     for key, link in view.links.items():
-        if key in found or link.resource_id is None:
+        if link.resource_id is None or (key in found and content_hash(found[key].tree) == link.raw_hash):
             continue
+        # A search may lag behind (an index, a cache): what it shows changed, or not at all, is read itself.
+        found.pop(key, None)
         answer = await client.read(key[0], link.resource_id)
         match answer:
             case Stored(tree=dict() as tree):

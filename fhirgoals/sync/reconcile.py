@@ -26,7 +26,7 @@ from fhirgoals.sync.newborn import Adoption, adopt
 from fhirgoals.sync.outcome import Landed, NotLanded
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import origin_of
-from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of
+from fhirgoals.sync.view import Key, View, content_hash, ours_of, refs_of, there_of
 
 PASSES = 20
 """Phases of a run, and one more for each goal (a chain of predecessors takes one each); more than that is a bug, and
@@ -149,7 +149,7 @@ class _Run:
         self.policy = TablePolicy(view.config.policy)
         self.cannot: dict[Unit, str] = {}
         self.decision = Decision()
-        self.took_back: set[Key] = set()
+        self.kept: tuple[Key, ...] = ()
         self.stop: Stop | None = None
         self.looked = False
         self.left: Mapping[str, str] = {}
@@ -185,7 +185,9 @@ class _Run:
             return True
         if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
-        terms = Terms(self.view.installation, self.view.patient, frozenset(self.outcome.failed))
+        terms = Terms(
+            self.view.installation, self.view.patient, frozenset(self.outcome.failed), _told(self.view, self.there)
+        )
         ours = ours_of(self.view, self.today)
         following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
         self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
@@ -194,6 +196,7 @@ class _Run:
         for call in following.calls:
             if not self.outcome.again and not self.outcome.later:
                 await self._send(call)
+        self.kept = following.kept
         for key in following.forget:
             carried = [u for u, pair in self.view.bases.items() if key in carriers(self.view.plan.id, u, pair.theirs)]
             own = [u for u in self.view.bases if u.owner == key[1] and u not in carried]
@@ -290,9 +293,6 @@ class _Run:
         if not call.takes_back:
             self._took_out(call, left)
             return
-        if call.key in self.took_back:
-            self.outcome.failed[call.key] = "was_not_taken_back"  # the server answers well and keeps the content
-        self.took_back.add(call.key)
         self.outcome.retracted.append(
             {"resource": call.kind, "id": call.local_id, "way": self.view.config.retract, "versions_left": left}
         )
@@ -316,6 +316,7 @@ class _Run:
             *self.decision.waiting,
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *_strays(reading, self.view),
+            *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
         ]
         if self.stop is not None:
@@ -333,6 +334,17 @@ class _Run:
 
 def _errors(plan: Plan) -> set[tuple[str, str]]:
     return {(finding.code, finding.path) for finding in check(plan) if finding.severity == "error"}
+
+
+def _told(view: View, there: There) -> frozenset[Key]:
+    """Return the resources that were taken back before and stand as the server then answered."""
+    return frozenset(
+        key
+        for key, one in there.found.items()
+        if key in view.links
+        and view.links[key].state == "withheld"
+        and view.links[key].raw_hash == content_hash(one.tree)
+    )
 
 
 def _missing(there: There) -> dict[Key, Place]:

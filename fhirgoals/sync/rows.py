@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from fhirgoals.domain.records import Origin, Plan
@@ -57,8 +58,10 @@ def sent_units(intent: Intent) -> dict[Unit, Sent]:
     }
 
 
-def link_of(view: View, kind: Kind, local_id: str, found: Found, at: datetime) -> Link:
-    """Return the link of a resource as it was just read or stored."""
+def link_of(
+    view: View, kind: Kind, local_id: str, found: Found, at: datetime, state: Literal["ok", "withheld"] = "ok"
+) -> Link:
+    """Return the link of a resource as it was just read or stored; `withheld` = ours was taken out of it."""
     return Link(
         connection=view.connection,
         kind=kind,
@@ -70,6 +73,7 @@ def link_of(view: View, kind: Kind, local_id: str, found: Found, at: datetime) -
         raw=raw_text(found.tree),
         raw_hash=content_hash(found.tree),
         mapper_version=MAPPER_VERSION,
+        state=state,
         seen_at=at,
     )
 

@@ -24,6 +24,7 @@ from fhirgoals.sync.apply import Writes
 from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged
 from fhirgoals.sync.context import LEASE_S, Context
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.newborn import in_scope
@@ -58,6 +59,7 @@ class Counts:
     rebased: int = 0
     new_items: int = 0
     unlinked: int = 0
+    left_for_later: int = 0
     unanswered: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     operations: list[dict[str, Json]] = field(default_factory=list)
@@ -106,25 +108,42 @@ class Runner:
             plans = await self.store.read(lambda tx: tx.plans.ids())
             due = {one.plan_id: one for one in await self.store.read(lambda tx: tx.dirty.take(self.connection, now))}
             waiting = await self._not_due(plans, due)
+            first = await self.store.read(lambda tx: first_of(tx, self.connection))
             for done, plan_id in enumerate(plans):
                 self.progress(done, len(plans))
                 if plan_id in waiting:
                     continue  # an edit that is not released yet: it can still be taken back without trace
+                if first.holds_back(plan_id):
+                    counts.left_for_later += await self._is_for_there(plan_id)
+                    continue
+                before = self.client.writes
                 await self._one(context, plan_id, due.get(plan_id), counts)
+                if first.limit is not None and self.client.writes > before:
+                    first = first.with_plan(plan_id)
+                    await self._keep(first)
                 await self.store.write(lambda tx: tx.connections.renew(self.connection, fence, LEASE_S, self.clock()))
+            if first.plans:
+                await self._keep(First())
             await self.store.write(lambda tx: used(tx, self.connection, self.clock()))
         finally:
             await self.store.write(lambda tx: tx.connections.release(self.connection, fence))
         counts.requests, counts.writes = self.client.requests, self.client.writes
         return counts
 
-    async def preview(self, *, stopped: bool = False) -> Counts:
-        """Return what `sync` would do now, without writing anywhere; `stopped` adds what the guard keeps it from."""
+    async def preview(self, *, stopped: bool = False, whole: bool = False) -> Counts:
+        """Return what `sync` would do now, without writing anywhere.
+
+        `stopped` adds what the guard keeps it from, `whole` what the first run after arming leaves for later ones.
+        """
         counts = Counts(self.connection)
         context = Context(self.connection, self.store, self.client, 0, self.clock, self.new_id)
         before, links, cleared = await self.store.read(lambda tx: so_far(tx, self.connection, self.clock()))
         done = [before]
+        first = First() if whole else await self.store.read(lambda tx: first_of(tx, self.connection))
         for plan_id in await self.store.read(lambda tx: tx.plans.ids()):
+            if first.holds_back(plan_id):
+                counts.left_for_later += await self._is_for_there(plan_id)
+                continue
             view = await self._view(plan_id)
             if self._nothing_to_do_with(view):
                 continue
@@ -142,8 +161,18 @@ class Runner:
             outcome = await reconcile(view, reading, planned, self.clock(), *_unsettled(left))
             counts.add(outcome)
             counts.add_state(outcome)
+            first = first.with_plan(plan_id) if outcome.created or outcome.pushed else first
         counts.requests, counts.writes = self.client.requests, 0
         return counts
+
+    async def _keep(self, first: First) -> None:
+        at = self.clock()
+        await self.store.write(lambda tx: keep(tx, self.connection, first, at))
+
+    async def _is_for_there(self, plan_id: str) -> bool:
+        """Tell whether a plan of which nothing was asked now is one that a run looks at."""
+        view = await self._view(plan_id)
+        return view.patient is not None and not self._nothing_to_do_with(view)
 
     async def _rebase(self, view: View, counts: Counts) -> View:
         """Agree anew on what an older mapper read, in one transaction; nothing is sent by that."""
@@ -232,6 +261,7 @@ class Runner:
             if outdated(view):
                 view = await self._rebase(view, counts)
             left: list[tuple[Intent, str]] = []
+            recovered = bool(view.intents)
             same = await self._same_patient(view, patient) if view.intents else True
             if view.intents:
                 _, left = await recover(context, view, Writes(context, same_patient=same))
@@ -248,7 +278,7 @@ class Runner:
                 and outcome is None
                 and as_last_time
                 and unchanged(view, reading)
-                and not (left or in_scope(view, reading))
+                and not (recovered or in_scope(view, reading))
             ):
                 counts.read += reading.read
                 await self._count_open(plan_id, counts)
