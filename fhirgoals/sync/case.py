@@ -30,7 +30,8 @@ INSTEAD: Mapping[str, str] = {
     "void": "it is to be mended at the EHR, or marked here too with `fhirgoals goal void`; the next sync closes it",
     "unreadable": "it is to be made readable for us at the EHR; the next sync closes it",
     "retract": "what was sent is to be taken out at the EHR by hand, or shared again here; the next sync closes it",
-    "identity": "find out at the EHR whose it is, and confirm or mend it there or with `fhirgoals patients`",
+    "identity": "`fhirgoals ehr match NAME` links it where it is one of our goals; else find out at the EHR whose it is"
+    " and mend it there",
     "withheld": "what is kept back is for the client to say: `fhirgoals withhold`",
     "tree": "it is to be mended at the EHR, or the goal moved here with `fhirgoals put`; the next sync closes it",
     "guard": "see in `fhirgoals preview NAME --stopped` whether all of that is meant; then an operator lets it pass"

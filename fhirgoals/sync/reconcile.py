@@ -280,11 +280,13 @@ class _Run:
         """Return the EHR's values that a call is about to overwrite: they stay in the history here."""
         if not call.takes_back:
             return self._overruled(call)
-        if call.way == "delete":  # all of it goes, what others wrote in it too: it is kept whole
-            return [Verdict(Seen(Unit(call.local_id, ""), None, None, call.before), Action.IGNORE, "taken_back")]
-        values = self.there.theirs.assembled.values
-        seen = (Seen(unit, self.view.bases.get(unit), None, values.get(unit)) for unit in call.units)
-        return [Verdict(one, Action.IGNORE, "taken_back") for one in seen if changed(one)[1]]
+        values, carried = self.there.theirs.assembled.values, list(call.units)
+        whole = []
+        if call.way == "delete":  # all of it goes, what others wrote in it too: it is kept whole as well
+            carried = [u for u, value in values.items() if call.key in carriers(self.view.plan.id, u, value)]
+            whole = [Verdict(Seen(Unit(call.local_id, ""), None, None, call.before), Action.IGNORE, "taken_back")]
+        seen = (Seen(unit, self.view.bases.get(unit), None, values.get(unit)) for unit in carried)
+        return [*whole, *(Verdict(one, Action.IGNORE, "taken_back") for one in seen if changed(one)[1])]
 
     async def _took_back(self, call: Call, left: int | None) -> None:
         """Note what was taken back."""
