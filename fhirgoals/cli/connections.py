@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,15 +10,15 @@ from typing import Annotated, Literal
 import msgspec
 import typer
 
-from fhirgoals.cli import guard, words
+from fhirgoals.cli import arming, guard, words
 from fhirgoals.cli.output import JsonOption, printed_json, say, table
 from fhirgoals.cli.planfiles import read_bytes
-from fhirgoals.cli.running import operations_table, previewed
 from fhirgoals.cli.session import actor, now, session_of
 from fhirgoals.errors import ConfigurationError, InputError, Refused
 from fhirgoals.fhir.exact_json import Resource, Tree
 from fhirgoals.store import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
+from fhirgoals.sync.first import first_of
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -27,9 +26,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _LARGEST_FILE = 64 * 1024
-
-By = Annotated[str, typer.Option(metavar="STAFF", help="Who does this: the id of a member of staff.")]
-Reason = Annotated[str, typer.Option(metavar="WORDS", help="Why, in a few words; kept with the connection.")]
 
 
 @app.callback()
@@ -111,6 +107,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     with session_of(context).open() as store, store.read() as tx:
         found = [(one, config_of(one.config), tx.inbox.list(connection=one.name)) for one in tx.connections.list()]
         waiting = {one.name: len(tx.dirty.marked(one.name)) for one, _, _ in found}
+        first = {one.name: first_of(tx, one.name).limit for one, _, _ in found}
     if as_json:
         printed_json(
             {
@@ -118,6 +115,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
                     {
                         "connection": one.name,
                         "state": one.state,
+                        "first": first[one.name],
                         "url": config.base_url,
                         "inbox": len(items),
                         "plans_to_look_at": waiting[one.name],
@@ -131,41 +129,16 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         say("There is no connection yet. Add one: fhirgoals ehr add NAME --url URL")
         return
     rows = [
-        [one.name, words.STATE_WORD[one.state], config.base_url, str(waiting[one.name]), str(len(items))]
+        [
+            one.name,
+            words.STATE_WORD[one.state] + ("" if first[one.name] is None else f", first {first[one.name]}"),
+            config.base_url,
+            str(waiting[one.name]),
+            str(len(items)),
+        ]
         for one, config, items in found
     ]
     table(("name", "state", "address", "plans to do", "inbox"), rows)
-
-
-@app.command(epilog="Example:  fhirgoals ehr arm ehr-main --by staff-7 --reason 'preview checked with Ines'")
-def arm(
-    context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
-    by: By,
-    reason: Reason,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask: the preview was read.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Let a connection write. Shows first what it would write, and asks."""
-    staff = actor(by)
-    with session_of(context).open() as store:
-        counts = previewed(store, name)
-        if not as_json:
-            say(f"What {name} would do:")
-            operations_table(store, counts)
-        if not yes:
-            if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
-                raise Refused(f"{name} is not armed: read the preview above, then say so with --yes")
-            if not typer.confirm(f"Let {name} write this?"):
-                raise Refused(f"{name} is not armed: nothing was changed")
-        at = now()
-        with store.write() as tx:
-            _set(tx, name, "armed", staff, reason)
-            tx.audit.write(at=at, actor=staff, action="ehr_arm", connection=name)
-    if as_json:
-        printed_json({"connection": name, "state": "armed", "operations": list(counts.operations)})
-        return
-    say(f"{name} is armed. Next: fhirgoals sync {name}")
 
 
 @app.command(epilog="Example:  fhirgoals ehr pause --all --by staff-7 --reason 'wrong charts, looking into it'")
@@ -214,6 +187,8 @@ def resume(
     _say_state([name], state, as_json)
 
 
+app.command(epilog="Example:  fhirgoals ehr arm ehr-main --by staff-7 --reason 'preview checked with Ines'")(arming.arm)
+app.command(epilog="Example:  fhirgoals ehr match ehr-main --yes --by staff-7")(arming.match)
 app.command(epilog="Example:  fhirgoals ehr guard ehr-main")(guard.guard)
 
 

@@ -40,16 +40,21 @@ def connections(store: Store, name: str | None) -> list[Connection]:
 
 
 def previewed(
-    store: Store, name: str, progress: Progress = lambda _done, _total: None, *, stopped: bool = False
+    store: Store,
+    name: str,
+    progress: Progress = lambda _done, _total: None,
+    *,
+    stopped: bool = False,
+    whole: bool = False,
 ) -> Counts:
-    """Return what a run of the connection would do, with `stopped` also what the guard keeps it from.
+    """Return what a run of the connection would do; nothing is written here or there.
 
-    Nothing is written here or there.
+    `stopped` adds what the guard keeps it from, `whole` what the first run after arming leaves for later ones.
     """
     [connection] = connections(store, name)
 
     async def work(runner: Runner) -> Counts:
-        return await runner.preview(stopped=stopped)
+        return await runner.preview(stopped=stopped, whole=whole)
 
     return asyncio.run(_with_runner(store, connection, progress, work))
 
@@ -119,6 +124,9 @@ def operations_table(store: Store, counts: Counts) -> None:
             f"{words.count(counts.unlinked, 'plan')} can't go yet: the client is not linked there"
             f" (fhirgoals patients match {counts.connection} --by STAFF)."
         )
+    if counts.left_for_later:
+        left = words.count(counts.left_for_later, "plan")
+        say(f"Left for later, since this is the first run after arming: {left}.")
 
 
 def totals(operations: Sequence[Resource]) -> str:

@@ -173,6 +173,11 @@ def _say_counts(done: Sequence[Counts]) -> None:
                 f"{one.connection}: {words.count(one.unlinked, 'plan')} can't go yet, since the client is not linked"
                 f" there. Next: fhirgoals patients match {one.connection} --by STAFF"
             )
+        if one.left_for_later:
+            say(
+                f"{one.connection}: {words.count(one.left_for_later, 'plan')} left for later, since this was the first"
+                f" run after arming. Look at the EHR; the next run has no such limit: fhirgoals sync {one.connection}"
+            )
     if any(one.conflicts or one.proposals or one.held for one in done):
         say("Something waits for a person: fhirgoals inbox list")
 
