@@ -200,9 +200,19 @@ class _Judge:
             return True
         if any((one.side, one.key, one.over) == (edit.side, edit.key, edit.value) for one in self.log.edits[:place]):
             return True  # moved there and back: nobody else can tell that from no edit
+        if any(self._kept_whole(item, edit) for item in self.kept):
+            return True
         decided = [item for item in self.kept if self._stands_for(item, edit.key)]
         kept = {part for item in decided for value in (item.ours, item.theirs) for part in parts(item.unit, value)}
         return edit.value in kept
+
+    def _kept_whole(self, item: Item, edit: Edit) -> bool:
+        """Tell whether the history holds the whole resource that an edit was made in, with what it wrote."""
+        if item.kind != "history" or not isinstance(item.theirs, dict) or "resourceType" not in item.theirs:
+            return False
+        if item.owner == PLAN:
+            return edit.key[0] == PLAN or edit.key[1].startswith("step")
+        return item.owner == edit.key[0] and edit.value in item.text
 
     # -- doubled --
 
@@ -387,13 +397,23 @@ class _Judge:
             for _, target in sides.relations(body):
                 other = local.get(target)
                 named = {own, other} & hidden
-                if named and other is not None and not (named & asked) and not any(one in units for one in named):
+                if not named or other is None or self._drawn_there(name, own, other):
+                    continue
+                if not named & (asked | units):
                     self.found.leak.append(f"leak: {own} and {other} still refer to each other at {name}")
             if own in hidden and self.world.retract != "leave" and own not in asked | units:
                 text = json.dumps(body, default=str)
                 words = [word for word in sorted(self.log.words.get(own, ())) if word in text]
                 if words:
                     self.found.leak.append(f"leak: {own} at {name} still says {words[0]}")
+
+    def _drawn_there(self, name: str, one: str, other: str) -> bool:
+        """Tell whether somebody at that EHR drew an edge between two goals: that is their chart."""
+        ways = {(one, f"after {other}"), (other, f"after {one}")}
+        moves = {((one, "parent"), other), ((other, "parent"), one)}
+        return any(
+            edit.side == name and (edit.key in ways or (edit.key, edit.value) in moves) for edit in self.log.edits
+        )
 
     # -- needless questions --
 
