@@ -35,9 +35,10 @@ from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, passes
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption, adopted
-from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values, why_not
+from fhirgoals.sync.outcome import Landed, NotLanded, dropped_values, of_patient, repeated, settle_values, why_not
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.rows import at_revision, body_of, intent_of, item_of, link_of, note_losing_value, save_external
+from fhirgoals.sync.versions import distrust
 from fhirgoals.sync.view import (
     Key,
     View,
@@ -242,7 +243,7 @@ class Writes:
                 return Stale(412)
             return await self.context.client.delete(call.kind, call.resource_id or "", call.etag, may_send=may_send)
         if not call.creates and call.resource_id is not None:
-            if call.etag is None and not await self._unmoved(call):
+            if (call.etag is None or not view.trusted) and not await self._unmoved(call):
                 return Stale(412)
             return await self.context.client.update(call.kind, call.resource_id, body, call.etag, may_send=may_send)
         wire_id = view.installation.wire_id(call.kind, view.plan.id, call.local_id)
@@ -349,9 +350,14 @@ class Writes:
         knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
         after = with_stored(there, key, found, refs_of(linked), knowledge)
         pairs = settle_values(view, after, units)
+        dropped = dropped_values(view, there, after, units)
 
         def work(tx: Tx) -> None:
             tx.links.put(link)
+            for verdict in dropped:
+                note_losing_value(tx, view, verdict, at)
+            if etag is not None and found.etag == etag and view.trusted:
+                distrust(tx, view.connection, at)
             tx.bases.settle(view.connection, view.plan.id, pairs)
             for one in tx.intents.for_plan(view.connection, view.plan.id):
                 if (one.kind, one.local_id, one.etag) == (*key, etag):

@@ -7,7 +7,7 @@ that belongs to another patient means that the server ignores our question: the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fhirgoals.errors import RemoteError
 from fhirgoals.fhir.answers import Answer, Forbidden, Gone, NotFound, Stored, Throttled, Unauthorised
@@ -66,16 +66,28 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 strays.append(tree)
             elif kind == "Goal":
                 born.append(tree)
+    missing = await _read_themselves(client, view, patient, found)
+    return Reading(found, missing, tuple(strays), tuple(born), quarantined)
+
+
+async def _read_themselves(client: EhrClient, view: View, patient: str, found: dict[Key, Found]) -> dict[Key, Place]:
+    """Read each linked resource that a search did not show, or showed changed, and return those that are not there.
+
+    A search may lag behind (an index, a cache). What it shows as it was last seen is taken, with the ETag as the server
+    itself writes it: strong, weak or bare.
+    """
     missing: dict[Key, Place] = {}
     for key, link in view.links.items():
-        if link.resource_id is None or (key in found and content_hash(found[key].tree) == link.raw_hash):
+        if link.resource_id is None:
             continue
-        # A search may lag behind (an index, a cache): what it shows changed, or not at all, is read itself.
-        found.pop(key, None)
+        shown = found.pop(key, None)
+        if shown is not None and shown.version == link.version and content_hash(shown.tree) == link.raw_hash:
+            found[key] = replace(shown, etag=link.etag)
+            continue
         answer = await client.read(key[0], link.resource_id)
         match answer:
             case Stored(tree=dict() as tree):
-                _check_subject(tree, patient, refs, view.connection)
+                _check_subject(tree, patient, refs_of(view), view.connection)
                 found[key] = Found(link.resource_id, tree, answer.etag, answer.version)
             case Gone() | NotFound():
                 missing[key] = Place.GONE
@@ -83,7 +95,7 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 missing[key] = Place.UNREADABLE
             case _:
                 raise not_answered(view.connection, key[0], answer)
-    return Reading(found, missing, tuple(strays), tuple(born), quarantined)
+    return missing
 
 
 def found_of(resource_id: str, tree: Resource) -> Found:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Literal, TypeAlias
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Pair, Unit
+from fhirgoals.domain.units import Pair, Unit, same_value
 from fhirgoals.fhir.answers import (
     Answer,
     Forbidden,
@@ -25,6 +25,7 @@ from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.sync.call import Call, Sent, Way
+from fhirgoals.sync.merge import Action, Seen, Verdict, changed
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.view import View, disclosed, ours_of, refs_of
@@ -116,3 +117,14 @@ def repeated(view: View, intent: Intent, current: Found, then: Plan | None, on: 
         current.tree,
         way,
     )
+
+
+def dropped_values(view: View, before: There, after: There, units: Mapping[Unit, Sent]) -> list[Verdict]:
+    """Return what the EHR had changed, was sent back to it as it stood, and is gone all the same.
+
+    A server that drops what it can't hold drops it at every write, whoever wrote it: the value stays in our history.
+    """
+    had, has = before.theirs.assembled.values, after.theirs.assembled.values
+    gone = (unit for unit, value in had.items() if unit not in units and not same_value(value, has.get(unit)))
+    seen = (Seen(unit, view.bases.get(unit), None, had[unit]) for unit in gone)
+    return [Verdict(one, Action.IGNORE, "dropped_there") for one in seen if changed(one)[1]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from fhirgoals.domain.records import Plan
@@ -22,7 +23,7 @@ from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.context import Context
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
-from fhirgoals.sync.view import Key, View, knowledge_of, last_seen, refs_of, with_link
+from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, last_seen, refs_of, with_link
 
 IN_DOUBT = "in_doubt"
 """Why an intent is left that was or may be sent: its ETag is still current, so it may land yet. Other writes to its
@@ -160,6 +161,14 @@ async def _updated(
             return view, there, None
         case _:
             raise not_answered(view.connection, intent.kind, answer)
+    link = view.links.get(key)
+    if link is not None and current.etag == intent.etag and content_hash(current.tree) != link.raw_hash:
+        # It moved and its version did not (or it has none): what was sent is known by what stands there.
+        if not _holds_what_was_sent(view, there, intent, current):
+            await writes.close_intent(intent.id)
+            return view, there, None
+        view, there = await writes.landed(view, there, key, current, sent_units(intent), "recovered", intent.etag)
+        return view, there, None
     if current.etag is not None and current.etag == intent.etag:
         rev = max((one.rev for one in sent_units(intent).values()), default=0)
         then: Plan | None = view.plan
@@ -214,6 +223,7 @@ def _both(view: View, there: There, intent: Intent, found: Found) -> tuple[Value
     if key not in view.links:
         known = with_link(view, link_of(view, *key, found, intent.opened_at))
     refs, knowledge = refs_of(known), knowledge_of(known)
+    knowledge = replace(knowledge, sent={unit: one.ours for unit, one in sent_units(intent).items()})
     sent = with_stored(there, key, Found(found.resource_id, body_of(intent)), refs, knowledge)
     stored = with_stored(there, key, found, refs, knowledge)
     return sent.theirs.assembled.values, stored.theirs.assembled.values

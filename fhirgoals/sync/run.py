@@ -36,6 +36,9 @@ from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.view import MAPPER_VERSION, Key, View, disclosed, load_view, there_of, with_bases
 
+REFUSED_AGAIN = timedelta(hours=1)
+"""When a call that the EHR refused is tried again, unless an edit comes first."""
+
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
 
@@ -317,8 +320,9 @@ class Runner:
         def work(tx: Tx) -> None:
             tx.cursors.set(self.connection, _scope(plan_id), shown, now)
             if outcome is not None and (outcome.failed or outcome.stopped):
-                # What was refused or held back is tried again, once a run: the cause may go without any edit.
-                tx.dirty.mark(plan_id, self.connection, why="held", at=now)
+                # What was refused or held back is tried again later: the cause may go without any edit.
+                later = None if outcome.stopped else now + REFUSED_AGAIN
+                tx.dirty.mark(plan_id, self.connection, why="held", at=now, not_before=later)
             elif mark is not None:
                 tx.dirty.clear(plan_id, self.connection, mark.upto)
 

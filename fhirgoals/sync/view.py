@@ -27,6 +27,7 @@ from fhirgoals.sync.decide import Kind, Ours, Place
 from fhirgoals.sync.memo import LastFew
 from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
 from fhirgoals.sync.unlink import WRONG_CHART, chart_of
+from fhirgoals.sync.versions import trusted
 
 MAPPER_VERSION = "1"
 """Kept with every link; new mapper rows raise it, and both bases are then derived anew (design 5.14)."""
@@ -57,6 +58,8 @@ class View:
     origins: Mapping[Unit, str] = field(default_factory=dict)
     read_again: frozenset[Unit] = frozenset()
     """Children whose place is to be read once more before it is judged."""
+    trusted: bool = True
+    """Whether this server's versions move with every change; else an ETag says nothing."""
     leaving: bool = False
     """Whether the client is being unlinked: everything of the plan is taken back there."""
 
@@ -103,6 +106,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         problems={local[len(prefix) :]: reference for local, reference in names.items() if local.startswith(prefix)},
         fingerprint=marks[0] if marks else None,
         leaving=leaving,
+        trusted=trusted(tx, connection),
     )
 
 
