@@ -20,6 +20,7 @@ from fhirgoals.domain import records as r
 from fhirgoals.fhir.http import Http
 from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
+from fhirgoals.sync.guard import clear
 from tests.e2e.servers.fault_proxy import FaultProxy, GivesUp
 from tests.e2e.servers.schedule_oracle import METERS, Edit, Oracle, Side, Verdict, ask, value_there
 from tests.e2e.servers.world import CONNECTION, World
@@ -32,7 +33,8 @@ DAY = timedelta(hours=25)
 """Between two rounds: what the guard counts over a day starts anew."""
 ROUNDS = 3
 RUNS_OF_A_ROUND = 2
-FIRST_RUNS = 5
+FIRST_RUNS_AT_MOST = 20
+"""So many runs under faults may the first push take; what is not there by then comes later."""
 QUIET_RUNS = 2
 """The sync may need so many runs without faults to come to rest; the next one is counted."""
 UNITS = ("text", "priority", "target_date", "note")
@@ -106,6 +108,7 @@ class Schedule:
     seed: int
     edits: list[Edit] = field(default_factory=list)
     runs: int = 0
+    cleared: int = 0
     round: int = 0
     names: list[str] = field(default_factory=list)
 
@@ -117,7 +120,7 @@ class Schedule:
         await self.started(goals)
         self.proxy.faulty = True
         self.proxy.meanwhile = self.edit_in_a_run
-        for _ in range(FIRST_RUNS):
+        while self.runs < FIRST_RUNS_AT_MOST and len(self.oracle.linked()) <= goals:
             await self.run()
         for self.round in range(1, ROUNDS + 1):
             self.world.now += DAY
@@ -150,8 +153,12 @@ class Schedule:
         return self.oracle.judge(self.edits, [f"{one.method} {one.target}" for one in written])
 
     async def run(self) -> None:
-        """Sync once; a run that fails is taken up by the next one."""
+        """Sync once; what fails is taken up by the next run. Where the guard stopped the last, a person clears it."""
         self.runs += 1
+        if any(item["kind"] == "guard" for item in self.oracle.here().items):
+            self.cleared += 1
+            at = self.world.clock()
+            await self.world.store.write(lambda tx: clear(tx, CONNECTION, by="it-1", at=at))
         self.proxy.say(f"run {self.runs}")
         await self.world.sync()
 
@@ -180,7 +187,8 @@ class Schedule:
             self.edit_there(goal, self.dice.choice(UNITS_THERE))
 
     async def edit_here(self, goal: str, unit: str) -> None:
-        value, over = self._value(unit, "here"), self.oracle.here().value(goal, unit)
+        over = self.oracle.here().value(goal, unit)
+        value = self._value(unit, "here", over)
         one = (await self.world.plan(PLAN)).goal(goal)
         changes: dict[str, object] = {unit: date.fromisoformat(value) if unit == "target_date" else value}
         if unit == "note":
@@ -211,23 +219,26 @@ class Schedule:
         """Edit as the EHR's people do: read, change, write with If-Match. A goal that is not there yet can't be."""
         if (now := self.oracle.goal_there(goal)) is None:
             return
-        value, over = self._value(unit, "there"), value_there(now.tree(), unit)
+        over = value_there(now.tree(), unit)
+        value = self._value(unit, "there", over)
         change(tree := now.tree(), unit, value, self.world.now.isoformat())
         stored = ask(self.oracle.base, "PUT", f"Goal/{tree['id']}", tree, if_match=now.headers["etag"])
         assert stored.status == 200, stored.body
         self.proxy.noted(now.tree())
         self._log(Edit("there", goal, unit, value, over))
 
-    def _value(self, unit: str, side: Side) -> str:
+    def _value(self, unit: str, side: Side, over: Json) -> str:
+        """Return a value other than the one that stands there."""
         match unit:
             case "text" | "note":
                 return f"{unit} {len(self.edits):03}, written {side}"
             case "priority":
-                return self.dice.choice(LEVELS)
+                return self.dice.choice([level for level in LEVELS if level != over])
             case "status":
-                return "on-hold"
+                return "on-hold" if over == "active" else "active"
             case _:
-                return (date(2027, 1, 1) + timedelta(days=self.dice.randint(0, 300))).isoformat()
+                day = date.fromisoformat(over) if over else date(2027, 1, 1)
+                return (day + timedelta(days=self.dice.randint(1, 300))).isoformat()
 
     def _log(self, edit: Edit) -> None:
         self.edits.append(edit)

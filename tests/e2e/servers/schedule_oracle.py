@@ -23,7 +23,7 @@ Json: TypeAlias = Any
 Side: TypeAlias = Literal["here", "there"]
 
 _LIFECYCLE = {"declined": "rejected"}
-METERS = ("lost", "doubled", "silent", "writes")
+METERS = ("lost", "doubled", "silent", "writes", "claimed")
 COMPARED = ("text", "priority", "target_date", "status", "notes", "parent")
 
 
@@ -42,8 +42,8 @@ class Edit:
 class Verdict:
     """What is wrong at rest, a line each. `writes` are those of a run for which there was nothing to do.
 
-    `claimed` are values in our revisions that are said to come from the EHR and that nobody wrote there: counted, for a
-    search that shows an old state looks like an edit.
+    `claimed` are values in our revisions that are said to come from the EHR and that nobody wrote there, as when an old
+    state that a search shows is taken for an edit.
     """
 
     lost: Sequence[str] = ()
@@ -246,6 +246,12 @@ class Oracle:
             for name in ("ours", "theirs"):
                 item[name] = None if item[name] is None else json.loads(item[name], parse_float=Decimal)
         return Here(json.loads(document, parse_float=Decimal), items, system, UUID(namespace))
+
+    def linked(self) -> list[str]:
+        """Return the addresses that our store knows."""
+        with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT kind, resource_id FROM links WHERE resource_id IS NOT NULL")
+            return [f"{kind}/{resource_id}" for kind, resource_id in rows]
 
     def _claimed(self, edits: Sequence[Edit]) -> Iterator[str]:
         with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?mode=ro", uri=True)) as database:
