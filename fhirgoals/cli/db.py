@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from fhirgoals.cli.output import JsonOption, printed_json, say
-from fhirgoals.cli.session import session_of
+from fhirgoals.cli.session import session_of, told_of_a_restore
 from fhirgoals.store import open_store
 
 app = typer.Typer(rich_markup_mode=None)
@@ -15,6 +15,7 @@ app = typer.Typer(rich_markup_mode=None)
 def upgrade(context: typer.Context, as_json: JsonOption = False) -> None:
     """Bring the store's tables up to this program's version, in one transaction. Make a backup first."""
     store = open_store(session_of(context).settings().store.url, create=True, upgrade=True)
+    told_of_a_restore(store)
     store.close()
     if as_json:
         printed_json({"upgraded": True})

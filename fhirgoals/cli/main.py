@@ -96,9 +96,7 @@ COMMANDS: tuple[Command, ...] = (
         "Check Goals and CarePlans in files and folders.",
         "fhirgoals validate export/ --json",
     ),
-    Command(
-        "ehr", "fhirgoals.cli.connections", "app", "Connections to EHRs: add, list, match, arm, pause, guard."
-    ),
+    Command("ehr", "fhirgoals.cli.connections", "app", "Connections to EHRs: add, list, match, arm, pause, guard."),
     Command("patients", "fhirgoals.cli.patients", "app", "Who is who at an EHR: match, list, confirm, unlink."),
     Command(
         "preview",

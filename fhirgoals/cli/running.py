@@ -61,7 +61,10 @@ def previewed(
 
 def synced(store: Store, connection: Connection, progress: Progress = lambda _done, _total: None) -> Counts:
     """Run the connection and return what it did."""
-    return asyncio.run(_with_runner(store, connection, progress, Runner.sync))
+    try:
+        return asyncio.run(_with_runner(store, connection, progress, Runner.sync))
+    finally:
+        store.note_lines()
 
 
 def token_of(config: ConnectionConfig, name: str) -> str | None:

@@ -45,6 +45,7 @@ class Session:
 
         store = open_store(self.settings().store.url, create=create)
         try:
+            told_of_a_restore(store)
             yield store
         finally:
             store.close()
@@ -67,6 +68,18 @@ class Session:
             if self.store_url is not None:
                 raise
             return None
+
+
+def told_of_a_restore(store: Store) -> None:
+    """Say on stderr which connections opening paused, since the store was restored or copied."""
+    if store.paused:
+        from fhirgoals.cli.output import note  # noqa: PLC0415 (rarely needed)
+
+        names = ", ".join(store.paused)
+        note(
+            f"note: this store was restored, copied or moved; until a person looked it writes nothing to {names}."
+            " Next, for each: fhirgoals ehr match NAME, fhirgoals preview NAME, fhirgoals ehr resume NAME"
+        )
 
 
 def session_of(context: typer.Context) -> Session:

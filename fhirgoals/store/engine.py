@@ -6,6 +6,7 @@ A transaction is synchronous and spans no network call: one that is held over an
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,7 +20,7 @@ from sqlalchemy.pool import StaticPool
 
 from fhirgoals.domain.identity import Installation
 from fhirgoals.errors import Bug, StoreError
-from fhirgoals.store import schema
+from fhirgoals.store import restored, schema
 from fhirgoals.store.faults import Mode, store_errors
 from fhirgoals.store.tx import Tx
 
@@ -63,6 +64,9 @@ class Store:
         self._thread = threading.local()
         self._closed = False
         self._installation: Installation | None = None
+        self._wrote = False
+        self.paused: tuple[str, ...] = ()
+        """Connections that opening paused, since the store was restored or copied."""
         self._engine = _engine(self._url, self._in_memory, busy_timeout_s)
 
     @property
@@ -83,6 +87,7 @@ class Store:
         """A transaction that is committed at the end of its block, or leaves no trace where the block raises."""
         with self._begin("write") as connection:
             yield Tx(connection)
+        self._wrote = True
 
     def prepare(self, *, create: bool, upgrade: bool) -> None:
         """Check the schema's version and load the installation; see `open_store`."""
@@ -104,7 +109,43 @@ class Store:
             raise StoreError(f"the store {self._shown} {fault}")
         with self._begin("read") as connection:
             row = connection.execute(sa.select(schema.installation)).one()
+            at_home = self._at_home(connection)
         self._installation = Installation(row.identifier_system, UUID(row.namespace))
+        if not at_home:
+            self._settle()
+
+    def note_lines(self) -> None:
+        """Write beside an SQLite file how far its audit has come; call where much was written, as after each run."""
+        if restored.file_of(self._url) is not None:
+            with self._begin("read") as connection:
+                lines = restored.lines_of(connection)
+            restored.note_lines(self._url, lines)
+            self._wrote = False
+
+    def _at_home(self, connection: sa.Connection) -> bool:
+        """Tell whether the store lies where it lay, and is no older than it was."""
+        home = restored.home_of(connection, self._url)
+        if home is None:
+            return True
+        kept = connection.scalar(sa.select(schema.installation.c.home))
+        return kept == home and restored.lines_of(connection) >= restored.lines_seen(self._url)
+
+    def _settle(self) -> None:
+        """Keep where a new store lies; pause what is armed in one that was restored, copied or moved."""
+        file = restored.file_of(self._url)
+        if file is not None and not os.access(file, os.W_OK):
+            return  # nothing can be sent from it either
+        with self._begin("write") as connection:
+            if self._at_home(connection):
+                return  # another process was first
+            home = restored.home_of(connection, self._url)
+            fresh = connection.scalar(sa.select(schema.installation.c.home)) is None
+            if fresh and restored.lines_of(connection) >= restored.lines_seen(self._url):
+                restored.keep_home(connection, home)
+            else:
+                self.paused = restored.settle(connection, home, self._clock())
+            lines = restored.lines_of(connection)
+        restored.note_lines(self._url, lines)
 
     def upgrade(self) -> None:
         """Bring the schema to this program's version, in one transaction; a store that is there already stays as is."""
@@ -126,6 +167,9 @@ class Store:
 
     def close(self) -> None:
         """Close all database connections; a second time does nothing."""
+        if self._wrote and not self._closed:
+            with suppress(StoreError):
+                self.note_lines()
         self._closed = True
         self._engine.dispose()
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store.columns import Instant, Json
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every migration in order; a store that stands at none of them is newer than this program."""
 
 VERSION_TABLE = "fhirgoals_version"
@@ -68,6 +68,7 @@ installation = sa.Table(
     _text("identifier_system"),
     _text("namespace"),
     _instant("created_at"),
+    _text("home", null=True),
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 

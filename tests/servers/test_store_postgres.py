@@ -115,3 +115,35 @@ def test_missing_database_is_named(store_url: str) -> None:
     """A database that is not there is an error that says so."""
     with pytest.raises(StoreError, match="can't be reached"):
         open_store(store_url + "_none")
+
+
+def test_a_copied_database_starts_paused(store_url: str) -> None:
+    """A database made from this one as its template lies elsewhere; the one it was made from stays armed."""
+    store = open_store(store_url)
+    with store.write() as tx:
+        tx.connections.add("ehr-c", {}, at=NOW, by="it-1")
+        tx.connections.set_state("ehr-c", "armed", by="it-1", reason=None, at=NOW)
+    store.close()
+    again = open_store(store_url)
+    assert again.paused == ()
+    again.close()
+    url = sa.make_url(store_url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    copy = f"{url.database}_copy"
+    try:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f'CREATE DATABASE "{copy}" TEMPLATE "{url.database}"'))
+        copied = open_store(str(store_url).replace(f"/{url.database}", f"/{copy}"))
+        assert copied.paused == ("ehr-c",)
+        with copied.read() as tx:
+            known = tx.connections.get("ehr-c")
+            assert known is not None
+            assert (known.state, known.state_by) == ("paused", "store")
+        copied.close()
+    finally:
+        with engine.connect() as connection:
+            connection.execute(sa.text(f'DROP DATABASE IF EXISTS "{copy}" WITH (FORCE)'))
+        engine.dispose()
+    original = open_store(store_url)
+    assert original.paused == ()
+    original.close()
