@@ -192,7 +192,7 @@ class _Judge:
             return True  # it follows from the tree: any later move changes it
         by_word = edit.key[1].partition(" ")[0] in WORDS
         for later in self.log.edits[place + 1 :]:
-            if later.key == edit.key and later.over == edit.value and (by_word or later.side == edit.side):
+            if later.key == edit.key and edit.value in _over(later) and (by_word or later.side == edit.side):
                 return True
         if by_word:
             return edit.value.rpartition("/")[2] in self.kept_text
@@ -382,14 +382,10 @@ class _Judge:
         )
         storage = self.world.boxes[name].storage
         for id_, body in sides.bodies(storage, "CarePlan").items():
-            text = json.dumps(body, default=str)
-            for goal in sorted(hidden):
-                refers = any(f"Goal/{resource}" in text for resource, own in local.items() if own == goal)
-                if id_ in local and refers and PLAN not in asked and goal not in units:
-                    self.found.leak.append(f"leak: the CarePlan at {name} still refers to {goal}")
-                words = [word for word in self.log.words.get(goal, ()) if word in str(body.get("text", {}).get("div"))]
-                if words and PLAN not in asked and goal not in units:
-                    self.found.leak.append(f"leak: the narrative at {name} still says {words[0]} of {goal}")
+            if id_ in local and PLAN not in asked:
+                for goal in sorted(hidden - units):
+                    resources = {resource for resource, own in local.items() if own == goal}
+                    self.found.leak += self._left_in_plan(name, goal, resources, body)
         for id_, body in sides.bodies(storage, "Goal").items():
             own = local.get(id_)
             if own is None or own in self.log.void:
@@ -397,15 +393,25 @@ class _Judge:
             for _, target in sides.relations(body):
                 other = local.get(target)
                 named = {own, other} & hidden
-                if not named or other is None or self._drawn_there(name, own, other):
-                    continue
-                if not named & (asked | units):
+                told = named & (asked | units)
+                if named and other is not None and not told and not self._drawn_there(name, own, other):
                     self.found.leak.append(f"leak: {own} and {other} still refer to each other at {name}")
             if own in hidden and self.world.retract != "leave" and own not in asked | units:
                 text = json.dumps(body, default=str)
                 words = [word for word in sorted(self.log.words.get(own, ())) if word in text]
                 if words:
                     self.found.leak.append(f"leak: {own} at {name} still says {words[0]}")
+
+    def _left_in_plan(self, name: str, goal: str, resources: set[str], plan: dict[str, Any]) -> list[str]:
+        found = []
+        text = json.dumps(plan, default=str)
+        if any(f"Goal/{resource}" in text for resource in resources):
+            found.append(f"leak: the CarePlan at {name} still refers to {goal}")
+        narrative = str(plan.get("text", {}).get("div"))
+        words = [word for word in sorted(self.log.words.get(goal, ())) if word in narrative]
+        if words:
+            found.append(f"leak: the narrative at {name} still says {words[0]} of {goal}")
+        return found
 
     def _drawn_there(self, name: str, one: str, other: str) -> bool:
         """Tell whether somebody at that EHR drew an edge between two goals: that is their chart."""
@@ -521,6 +527,11 @@ def said(unit: str, value: Any) -> str:
             return sides.OURS_TO_WIRE.get(str(value.get("status")), str(value.get("status")))
         case _:
             return str(value)
+
+
+def _over(edit: Edit) -> set[str]:
+    """Return what an edit was written over: of two parents, each."""
+    return {edit.over, *edit.over.split("+")} if edit.key[1] == "parent" else {edit.over}
 
 
 def parts(unit: str, value: Any) -> set[str]:
