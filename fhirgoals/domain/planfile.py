@@ -47,7 +47,14 @@ _MAX_FAULTS_PER_PART = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # FHIR R4 string: none below 32 but tab, line feed and return
 _PLACE = re.compile(r" - at (`key` in )?`\$(?P<path>[^`]*)`\Z")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-_KINDS = {"str": "text", "object": "a mapping", "array": "a list", "decimal": "a number", "int": "a whole number"}
+_KINDS = {
+    "str": "text",
+    "object": "a mapping",
+    "array": "a list",
+    "decimal": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+}
 
 
 class Fault(NamedTuple):

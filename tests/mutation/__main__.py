@@ -23,6 +23,7 @@ import io
 import json
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -203,7 +204,11 @@ def run(target: Target, chosen: argparse.Namespace, folder: Path) -> int:
     show(verdicts)
     counts = Counter(verdicts.values())
     percent = 100 * counts["killed"] / len(names)
-    print(f"\n{len(names)} mutants in {(time.monotonic() - started) / 60:.1f} minutes:")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = (
+        f"{(time.monotonic() - started) / 60:.1f} minutes, {(used.ru_utime + used.ru_stime) / 60:.1f} of the processor"
+    )
+    print(f"\n{len(names)} mutants in {spent}:")
     print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()), f"= {percent:.1f} % killed")
     return 0 if percent >= ENOUGH else 1
 

@@ -163,6 +163,8 @@ def test_an_ehr_s_user_waits_and_an_import_states(kind: Any, code: str) -> None:
     """What an EHR's user asks for is a proposal; what an import says is taken as stated."""
     found = c.decide_command(DEP, c.Activate(goal="g-create"), c.Actor("ehr-main", kind), AS_OF)
     assert code == (found.code if isinstance(found, c.Refusal) else "accepted")
+    if isinstance(found, c.Refusal):
+        is_written("refusals.csv", (found.code, found.path, found.at, found.sentence))
 
 
 # -- proposing and agreeing --------------------------------------------------------------------------------------------
@@ -777,6 +779,7 @@ def test_a_plan_begins_with_an_agreed_first_version() -> None:
     agreed = done(c.AgreeVersion(client_agreed=True), plan=draft)
     assert (agreed.revision, agreed.revisions[0].reason) == (1, "initial")
     assert done(c.ActivatePlan(), plan=agreed).status == "active"
+    assert refused(c.RecordRefusal(by="p-client", reason="x"), CLIENT, unsigned)[:2] == ("not_allowed", "plan.refusal")
     on_record = done(c.RecordRefusal(by="p-client", reason="x"), plan=unsigned)
     assert done(c.ActivatePlan(), plan=on_record).status == "active"
 
@@ -915,6 +918,8 @@ def test_a_review_has_to_be_whole(given: dict[str, Any], code: str) -> None:
 def test_each_signs_for_themselves() -> None:
     """The supervisor signs what waits for her; a therapist records only the client's side."""
     assert done(c.Sign(review="rv-2"), SUPERVISOR).reviews[1].signatures[2] == Signature(by="p-sup", date=AS_OF)
+    unasked = done(c.Sign(review="rv-3"), SUPERVISOR, done(c.HoldReview(review=TRANSFER)))
+    assert unasked.reviews[-1].signatures[2] == Signature(by="p-sup", date=AS_OF)
     assert refused(c.Sign(review="rv-2", by="p-sup"))[0] == "not_ones_own"
     assert refused(c.Sign(review="rv-2"))[0] == "signed_already"
     assert refused(c.Sign(review="rv-2"), PARTNER)[0] == "not_allowed"
@@ -945,6 +950,8 @@ def test_a_consent_is_granted_refused_and_taken_back() -> None:
     ended = done(c.RevokeConsent(id="c-9"), CLIENT, granted)
     assert ended.disclosure.consents[-1].expires == AS_OF
     assert refused(c.RevokeConsent(id="c-9"), CLIENT, ended)[0] == "consent_not_in_force"
+    never = done(c.RevokeConsent(id="c-1", on=date(2026, 1, 1)), CLIENT).disclosure.consents[0]
+    assert (never.granted, never.expires) == (date(2026, 5, 18), date(2026, 5, 18))
     assert refused(c.RevokeConsent(id="c-0"), CLIENT)[0] == "consent_unknown"
     refusing = done(c.RefuseConsent(id="c-9", endpoint="ehr"))
     assert refusing.disclosure.consents[-1] == Consent(id="c-9", endpoint="ehr", refused=AS_OF)

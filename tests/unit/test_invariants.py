@@ -378,6 +378,13 @@ BROKEN: dict[str, tuple[Callable[[], Plan], tuple[str, int, str, str, str]]] = {
         lambda: short(gas=Gas(levels=LEVELS, weight=Weight(importance=4, difficulty=1))),
         ("gas_weight", 12, "error", "goals[1].gas.weight", "g-short"),
     ),
+    "what stands after a goal entered in error": (
+        lambda: replace(
+            (plan := plus(goal("g-x", horizon="long_term", parent="g-long"))),
+            goals=(goal("g-void", lifecycle="entered_in_error", parent="g-long"), *plan.goals),
+        ),
+        ("long_term_has_parent", 1, "error", "goals[3].parent", "g-x"),
+    ),
     "a weight below its scale": (
         lambda: short(gas=Gas(levels=LEVELS, weight=Weight(importance=1, difficulty=0))),
         ("gas_weight", 12, "error", "goals[1].gas.weight", "g-short"),

@@ -33,6 +33,7 @@ def faults(text: str | bytes, load: Callable[..., Plan] = load_plan) -> tuple[tu
     assert isinstance(caught.value, UnreadablePlan)
     assert SECRET not in str(caught.value)
     lines = str(caught.value).splitlines()
+    assert caught.value.name == "a.yaml"
     assert lines[0] == "a.yaml: this plan file was not read; mend it and try again"
     for line, (path, rule) in zip(lines[1:], caught.value.faults, strict=True):
         assert line == (f"  {path}: {rule}" if path else f"  the file {rule}")
@@ -237,6 +238,15 @@ def test_minted_ids_are_stable_and_different() -> None:
     assert all(notes(first, "g-notes"))
 
 
+def test_any_number_of_notes_of_one_day_and_author_have_ids_of_their_own() -> None:
+    """The first keep theirs when more come."""
+    line = "      - {date: 2026-02-01, author: p-ther, visibility: shared, text: Two}\n"
+    two = notes(load_plan(NOTES, name="x"), "g-notes")
+    five = notes(load_plan(NOTES.replace(line, line * 4), name="x"), "g-notes")
+    assert len(set(five)) == 7
+    assert five[:2] == two[:2]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
@@ -279,6 +289,7 @@ def test_a_given_id_is_kept() -> None:
         ("start_date: 2026-01-05}\nclient", f"start_date: {SECRET}}}\nclient", "plan.start_date", "YYYY-MM-DD"),
         ("birth_date: 1990-01-01", "birth_date: 1990", "client.birth_date", "YYYY-MM-DD"),
         ("lifecycle: active, start_date: 2026-01-05}", "lifecycle: 5, start_date: 2026-01-05}", "goals[0].lifecycle", "must be text or a mapping"),
+        ("text: The long one", "text: x, share_words: maybe", "goals[0].share_words", "must be true or false"),
         ("n: 1, kind: homework", "n: 1, kind: [x]", "goals[1].steps[0].kind", "must be text"),
         ("text: The long one", "text: x, gas: {levels: {'9': x}}", "goals[0].gas.levels", "not one of the allowed words"),
         ("fhirgoals-plan/1", "fhirgoals-plan/2", "schema", "fhirgoals-plan/1"),
@@ -399,8 +410,16 @@ def test_a_control_character_is_refused_at_its_path(character: str) -> None:
     where = f"goals[{[goal.id for goal in wrong.goals].index('g-long')}].text"
     for found in (faults(dump_plan(wrong)), faults(dump_plan_json(wrong), load_plan_json)):
         assert set(found) == {("plan.title", rule), (where, rule)}
+    key = f'{{"schema": "fhirgoals-plan/1", "plan": {{"a\\u{ord(character):04x}b": 1}}}}'
+    assert faults(key, load_plan_json) == (("plan.(a key that is no word)", rule),)
     right = replace(small(), title="a\tb\nc\rd")
     assert load_plan(dump_plan(right), name="y") == load_plan_json(dump_plan_json(right), name="j") == right
+
+
+def test_a_fault_of_the_text_says_where_and_what() -> None:
+    """Also by itself, before a file's name is known."""
+    assert str(plan_yaml.Unreadable("goals[0].text", "stands twice")) == "goals[0].text: stands twice"
+    assert str(plan_yaml.Unreadable("", "is empty")) == "is empty"
 
 
 def test_a_quoted_number_is_not_a_number() -> None:

@@ -21,6 +21,7 @@ from fhirgoals.domain.records import (
     Finding,
     Foreign,
     Origin,
+    Period,
     Plan,
     ProgressEntry,
     Reading,
@@ -136,9 +137,11 @@ def test_a_new_plan_states_what_is(path: Path) -> None:
     """A first file may hold a whole history; its first revision has no changes, since nothing was before."""
     plan = example(path)
     by = next(each.ref for each in plan.participants if each.role in ("primary_therapist", "therapist_subject"))
-    answer = put(plan, by, None, "initial")
+    answer = put(plan, by, None, "initial", summary="x", client_agreed=True, requested_by="p-client")
     assert isinstance(answer, Accepted)
-    assert (answer.revision.rev, answer.revision.changes) == (1, ())
+    revision = answer.revision
+    assert (revision.rev, revision.changes, revision.date, revision.reason) == (1, (), AS_OF, "initial")
+    assert (revision.summary, revision.client_agreed, revision.requested_by) == ("x", True, "p-client")
     assert answer.touched
 
 
@@ -148,9 +151,32 @@ def test_a_new_plan_is_put_by_a_therapist_of_it_and_breaks_nothing() -> None:
         assert refused(DEP, by, None, because="initial") == {("no_part_in_plan", "participants")}
     for actor in (Actor(THERAPIST), Actor(SUPERVISOR), Actor("batch-1", kind="import")):
         assert isinstance(put_diff(None, DEP, actor, AS_OF, "import"), Accepted), actor
-    answer = put(with_goal(DEP, "g-ba", acceptance=()), THERAPIST, None, "initial")
-    assert isinstance(answer, tuple)
-    assert [(each.code, each.path) for each in answer] == [("goal_without_agreement", "goals[6].acceptance")]
+    broken = with_goal(DEP, "g-ba", acceptance=())
+    assert refused(broken, THERAPIST, None, because="initial") == {("goal_without_agreement", "goals[6].acceptance")}
+
+
+def test_a_part_that_is_over_edits_nothing() -> None:
+    """On the last day it still does."""
+    for end, by in ((date(2026, 11, 5), "staff-7"), (AS_OF, "staff-7")):
+        people = tuple(
+            replace(each, period=Period(end=end)) if each.id == "p-ther" else each for each in DEP.participants
+        )
+        before = replace(DEP, participants=people)
+        answer = put(with_goal(before, "g-ba", text="x"), by, before)
+        assert isinstance(answer, Accepted) == (end == AS_OF), answer
+
+
+def test_a_first_number_is_nothing_changed() -> None:
+    """A baseline, a rating or a trial where there was none comes beside what is on record."""
+    bare = replace(DEP, measures=(replace(DEP.measures[0], baseline=None, readings=()), *DEP.measures[1:]))
+    assert taken(DEP, before=bare)
+    social = DEP.goal("g-social")
+    assert social.gas is not None
+    unrated = with_goal(DEP, "g-social", gas=replace(social.gas, ratings=()))
+    assert taken(DEP, before=unrated)
+    ladder = OCD.goal("g-ladder")
+    untried = with_goal(OCD, "g-ladder", steps=tuple(replace(step, trials=()) for step in ladder.steps))
+    assert taken(OCD, "staff-11", untried)
 
 
 def test_a_plan_stays_who_it_is() -> None:

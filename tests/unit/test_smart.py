@@ -355,6 +355,14 @@ def test_a_goes_by_the_pace(value: str, days: int, result: str, codes: set[str])
     assert letter(plan({"targets": (target,), "target_date": START + timedelta(days=210)}), "A") == (result, codes)
 
 
+def test_a_goes_by_the_width_of_a_scale_that_does_not_begin_at_0() -> None:
+    """On a scale of 10 to 60, 7.5 points a week are 15 %."""
+    for value, result in (("27.5", "pass"), ("27.6", "warn"), ("32.5", "warn"), ("32.6", "fail")):
+        target = replace(TARGET, value=Decimal(value), by=START + timedelta(days=7))
+        measure = replace(MEASURE, range=(Decimal(10), Decimal(60)))
+        assert letter(replace(plan({"targets": (target,)}), measures=(measure,)), "A")[0] == result
+
+
 @pytest.mark.parametrize(
     ("target", "result", "codes"),
     [
@@ -710,6 +718,9 @@ def test_rules_that_can_not_be_read_are_a_fault_of_configuration(text: str) -> N
     """A wrong type, an unknown or a missing key and broken TOML name the file."""
     with pytest.raises(ConfigurationError, match=r"smart\.toml"):
         smart_limits.read_rules(text, name="smart.toml")
+    whole = (ROOT / "config/smart.toml").read_text(encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"specific\.words_fail_below"):
+        smart_limits.read_rules(whole.replace("words_fail_below = 3", "words_fail_below = '3'"), name="smart.toml")
 
 
 def test_the_word_lists_hold_words_as_they_are_compared() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhirgoals.domain.planfile import load_plan
-from fhirgoals.domain.records import Acceptance, Achievement, Foreign, Origin, Plan, Step
+from fhirgoals.domain.records import Acceptance, Achievement, Foreign, Intervention, Origin, Plan, Step
 from fhirgoals.domain.units import Unit, same_value, touched, units
 from fhirgoals.domain.with_units import CannotTake, with_units
 
@@ -92,13 +92,50 @@ def test_a_target_on_a_code_that_we_do_not_know_keeps_it_as_it_was_read() -> Non
     plan = with_units(PLANS[0], {Unit("g-ba", "target:t-new"): value}, ORIGIN)
     target = plan.goal("g-ba").targets[-1]
     measure = plan.measure(target.measure or "")
-    assert (target.id, target.op, target.value) == ("t-new", ">=", Decimal(3))
+    assert (target.id, target.op, target.value, measure.id) == ("t-new", ">=", Decimal(3), "t-new-ad43620a")
     assert (measure.foreign_code, measure.unit, measure.code, measure.instrument) == (
         Foreign(foreign='{"coding":[{"code":"zz"}]}'),
         "h",
         None,
         None,
     )
+
+
+def test_a_victory_is_reworded_and_taken_away() -> None:
+    """Its text and day change; who noted it and what it was for stay."""
+    plan = PLANS[0]
+    first, second = plan.goal("g-ba").achievements
+    unit = Unit("g-ba", f"note:{first.id}")
+    value = {"kind": "victory", "date": "2026-06-13", "author": "p-client", "text": "Went although it rained"}
+    after = with_units(plan, {unit: value}, ORIGIN).goal("g-ba").achievements
+    assert after == (
+        msgspec.structs.replace(first, text="Went although it rained", date=date(2026, 6, 13)),
+        second,
+    )
+    assert with_units(plan, {unit: None}, ORIGIN).goal("g-ba").achievements == (second,)
+
+
+def test_an_intervention_comes_changes_and_goes() -> None:
+    """A new one has the unit's id; what the wire does not carry of one stays."""
+    plan = PLANS[0]
+    first, *others = plan.interventions
+    value = {"modality": "cbt", "technique": "Rehearsal", "by": "p-ther", "frequency": "weekly", "goals": ["g-ba"]}
+    new = with_units(plan, {Unit(plan.id, "intervention:iv-new"): value}, ORIGIN).interventions
+    assert new == (
+        *plan.interventions,
+        Intervention(
+            id="iv-new", modality="cbt", technique="Rehearsal", by="p-ther", frequency="weekly", goals=("g-ba",)
+        ),
+    )
+    changed = with_units(plan, {Unit(plan.id, f"intervention:{first.id}"): value}, ORIGIN).interventions
+    assert changed == (
+        msgspec.structs.replace(
+            first, modality="cbt", technique="Rehearsal", by="p-ther", frequency="weekly", goals=("g-ba",), code=None
+        ),
+        *others,
+    )
+    gone = with_units(plan, {Unit(plan.id, f"intervention:{first.id}"): None}, ORIGIN).interventions
+    assert gone == tuple(others)
 
 
 def test_an_ended_plan_keeps_the_end_that_was_planned() -> None:
@@ -140,6 +177,15 @@ def test_a_step_from_an_ehr_comes_last_and_one_taken_away_there_is_void_here() -
     new = with_units(plan, {Unit(plan.id, "steps:st-new"): {"goal": "g-ba"}}, ORIGIN)
     assert new.goal("g-ba").steps == (*plan.goal("g-ba").steps, Step(id="st-new", n=5))
     assert [goal for goal in new.goals if goal.id != "g-ba"] == [goal for goal in plan.goals if goal.id != "g-ba"]
+    parts = {
+        Unit(plan.id, "step:st-new.text"): "Walk home",
+        Unit(plan.id, "step:st-new.schedule"): {"frequency": "2/wk", "scheduled": "2026-11-09"},
+        Unit(plan.id, "steps:st-new"): {"goal": "g-ba"},
+    }
+    whole = Step(id="st-new", n=5, text="Walk home", frequency="2/wk", scheduled=date(2026, 11, 9))
+    assert with_units(plan, parts, ORIGIN).goal("g-ba").steps[-1] == whole
+    with pytest.raises(CannotTake):
+        with_units(plan, {Unit(plan.id, "step:st-ba-4.schedule"): {"other": {"foreign": "1"}}}, ORIGIN)
     first = with_units(plan, {Unit(plan.id, "steps:st-new"): {"goal": "g-mood"}}, ORIGIN)
     assert first.goal("g-mood").steps == (Step(id="st-new", n=1),)
     gone = with_units(plan, {Unit(plan.id, "steps:st-ba-4"): None}, ORIGIN)

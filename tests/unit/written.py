@@ -23,4 +23,5 @@ def is_written(name: str, told: Iterable[object]) -> None:
     `refusals.csv`: code, path, at, sentence. `findings.csv`: code, number, severity, path, at, sentence. `faults.csv`:
     path and rule.
     """
-    assert tuple(str(each) for each in told) in _rows(name)
+    row = tuple(str(each) for each in told)
+    assert row in _rows(name), f"not in {name}: {row}"
