@@ -27,10 +27,13 @@ def act(world: World, number: int, name: str, kind: str, dice: Random) -> None:
 
 def _living(world: World, name: str) -> dict[str, dict[str, Any]]:
     """Return copies of the goals that stand there and are ours, by resource id."""
+    ours = {id_: own for (where, id_), own in world.log.resources.items() if where == name}
+    links = sides.linked(world.database.raw, name)
     return {
         id_: copy.deepcopy(body)
         for id_, body in sides.bodies(world.boxes[name].storage, "Goal").items()
-        if (name, id_) in world.log.resources and body.get("lifecycleStatus") != "entered-in-error"
+        # Of two resources of one goal nobody edits the one that is held for a person.
+        if id_ in ours and links.get(ours[id_], id_) == id_ and body.get("lifecycleStatus") != "entered-in-error"
     }
 
 

@@ -28,6 +28,8 @@ class Edit:
     key: Key
     value: str
     over: str
+    already: frozenset[str] = frozenset()
+    """The other sides where the same value stood then."""
 
 
 @dataclass
@@ -62,10 +64,10 @@ class Log:
     """Places in `edits` whose value was seen on both sides at one time."""
     resolved: int = 0
 
-    def edit(self, number: int, tick: int, side: str, key: Key, value: str, over: str) -> None:
+    def edit(self, edit: Edit) -> None:
         """Note an edit."""
-        self.edits.append(Edit(number, tick, side, key, value, over))
-        self.say(tick, f"#{number} {side}: {key[0]} {key[1]} {over} => {value}")
+        self.edits.append(edit)
+        self.say(edit.tick, f"#{edit.number} {edit.side}: {edit.key[0]} {edit.key[1]} {edit.over} => {edit.value}")
 
     def say(self, tick: int, line: str) -> None:
         """Add a line to the story."""
@@ -74,6 +76,15 @@ class Log:
     def hear(self, goal: str, *words: str) -> None:
         """Remember what stands in a goal here."""
         self.words.setdefault(goal, set()).update(word for word in words if word != NOTHING)
+
+
+WORDS = ("text", "status", "note", "step")
+"""What is known by a word that is used once; of the rest an equal value may have been written by somebody else."""
+
+
+def by_word(key: Key) -> bool:
+    """Tell whether a value is known by a word of its own."""
+    return key[1].partition(" ")[0] in WORDS
 
 
 def first_word(text: object) -> str:

@@ -47,7 +47,7 @@ class Network:
     writes: int = 0
     under_way: int = 0
     doubted: set[bytes] = field(default_factory=set)
-    """Bodies that were sent and whose reply no process of ours got."""
+    """Bodies that were sent once without a reply for any process of ours: sent again they may change nothing."""
 
     async def send(self, request: Request, life: Life) -> Reply | Failure:
         """Send one request for a process: it leaves at once, takes a tick, and the process may die meanwhile."""
@@ -60,12 +60,13 @@ class Network:
             return reply
         self.leaves(self.name, request)
         self.writes += 1
+        doubted_before = request.body in self.doubted
         outcome = self._write(request)
         self.doubted.add(request.body or b"")
         await give_way()
         self.machine.spend(1)
         life.step()
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, Reply) and not doubted_before:
             self.doubted.discard(request.body or b"")
         return outcome
 

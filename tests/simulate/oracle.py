@@ -15,12 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulate import sides
-from tests.simulate.log import NOTHING, PLAN, Edit, Key, first_word
+from tests.simulate.log import NOTHING, PLAN, Edit, Key, by_word, first_word
 
 METERS = ("lost", "doubled", "silent", "echo", "leak", "needless", "growth")
-
-WORDS = ("text", "status", "note", "step")
-"""What is known by a word that is used once; of the rest an equal value may have been written by somebody else."""
 
 _ID = re.compile(r"g-\w+")
 
@@ -190,11 +187,11 @@ class _Judge:
             return True
         if edit.key[1] == "order" and edit.side == "here":
             return True  # it follows from the tree: any later move changes it
-        by_word = edit.key[1].partition(" ")[0] in WORDS
         for later in self.log.edits[place + 1 :]:
-            if later.key == edit.key and edit.value in _over(later) and (by_word or later.side == edit.side):
+            # Where the same value stood already, nobody saw this edit by it.
+            if later.key == edit.key and edit.value in _over(later) and later.side not in edit.already:
                 return True
-        if by_word:
+        if by_word(edit.key):
             return edit.value.rpartition("/")[2] in self.kept_text
         if place in self.log.settled:
             return True
@@ -311,7 +308,9 @@ class _Judge:
         if not item.open or not item.whole:
             return False
         of_plan = key[0] == PLAN or key[1].startswith("step")
-        return item.owner == key[0] or (item.owner == PLAN and (of_plan or item.kind == "retract"))
+        # A child's place stands on its parent's resource.
+        parents = self.here.get(key, NOTHING) if key[1] == "parent" else NOTHING
+        return item.owner in (key[0], parents) or (item.owner == PLAN and (of_plan or item.kind == "retract"))
 
     def _stands_for(self, item: Item, key: Key) -> bool:
         """Tell whether an item's unit is the one of a watched value."""

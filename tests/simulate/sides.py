@@ -69,10 +69,20 @@ def bodies(storage: Any, kind: str) -> dict[str, dict[str, Any]]:
     return {id_: version.body for id_, version in newest.items() if version.body is not None}
 
 
-def there(name: str, storage: Any, log: Log) -> Side:
-    """Return the watched values at one EHR, in our ids; what nobody here knows of is left out."""
+def linked(raw: sqlite3.Connection, name: str) -> dict[str, str]:
+    """Return the resource that our store takes for each goal at an EHR."""
+    return dict(raw.execute("select local_id, resource_id from links where connection = ?", (name,)).fetchall())
+
+
+def there(name: str, storage: Any, log: Log, links: dict[str, str]) -> Side:
+    """Return the watched values at one EHR, in our ids; what nobody here knows of is left out.
+
+    Of several resources of one goal, which `oracle` counts, the linked one is looked at.
+    """
     found: Side = {}
     local = {id_: ours for (where, id_), ours in log.resources.items() if where == name}
+    twins = {ours for ours in local.values() if list(local.values()).count(ours) > 1} & links.keys()
+    local = {id_: ours for id_, ours in local.items() if ours not in twins or links[ours] == id_}
     goals = {local[id_]: body for id_, body in bodies(storage, "Goal").items() if id_ in local}
     parents: dict[str, set[str]] = {own: set() for own in goals}
     for own, goal in goals.items():

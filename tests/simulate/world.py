@@ -32,7 +32,7 @@ from fhirgoals.sync.run import Runner
 from tests.simulate import sides
 from tests.simulate.cells import Cell
 from tests.simulate.database import INSTALLATION, Database, Front, database, empty
-from tests.simulate.log import PLAN, Key, Log, first_word
+from tests.simulate.log import NOTHING, PLAN, Edit, Key, Log, by_word
 from tests.simulate.machine import Life, Machine, finish
 from tests.simulate.network import CALM, Line, Network, Rates
 
@@ -197,19 +197,24 @@ class World:
         return sides.named_by_log(sides.here(plan), sides.by_words(plan, self.log))
 
     def there(self, name: str) -> sides.Side:
-        """Return the watched values at one EHR."""
-        return sides.there(name, self.boxes[name].storage, self.log)
+        """Return the watched values at one EHR; of two resources of one goal, those of the one that is linked."""
+        return sides.there(name, self.boxes[name].storage, self.log, sides.linked(self.database.raw, name))
 
     def noted(self, number: int, side: str, key: Key, value: str, over: str) -> None:
         """Tell the log of an edit."""
-        self.log.edit(number, self.machine.tick, side, key, value, over)
+        already = frozenset() if by_word(key) else self._where(key, value) - {side}
+        self.log.edit(Edit(number, self.machine.tick, side, key, value, over, already))
         self.log.wire_ids.setdefault(INSTALLATION.wire_id("Goal", PLAN, key[0]), key[0])
         if side == "here":
             self.hear(key, value)
 
+    def _where(self, key: Key, value: str) -> frozenset[str]:
+        sides_ = {"here": self.here(), **{name: self.there(name) for name in self.names}}
+        return frozenset(name for name, side in sides_.items() if side.get(key, NOTHING) == value)
+
     def hear(self, key: Key, value: str) -> None:
         """Remember the words that stand in a goal here, for what may not leave."""
-        if key[1].partition(" ")[0] in ("text", "status", "note", "step"):
+        if by_word(key):
             self.log.hear(key[0], value.rpartition("/")[2])
 
     # -- what the watchers see of each write --
@@ -369,6 +374,3 @@ def _know_people(world: World, name: str, plan: r.Plan) -> None:
     with world.database.write() as tx:
         confirm(tx, name, None, by="it-1", at=at)
     world.machine.tick += 120
-
-
-__all__ = ["Beginning", "World", "beginning", "begun", "first_word", "small_plan"]
