@@ -23,6 +23,7 @@ from fhirgoals.fhir.answers import (
     Stale,
     Stored,
 )
+from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.fhir.client import MaySend
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.validate import new_faults
@@ -30,15 +31,23 @@ from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.call import Call, Sent
-from fhirgoals.sync.context import LEASE_S, Context
+from fhirgoals.sync.context import LEASE_S, Context, stored_as
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, passes
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption, adopted
-from fhirgoals.sync.outcome import Landed, NotLanded, dropped_values, of_patient, repeated, settle_values, why_not
+from fhirgoals.sync.outcome import (
+    Landed,
+    NotLanded,
+    dropped_values,
+    of_patient,
+    repeated,
+    settled_by,
+    why_not,
+)
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.rows import at_revision, body_of, intent_of, item_of, link_of, note_losing_value, save_external
-from fhirgoals.sync.versions import distrust
+from fhirgoals.sync.versions import learn
 from fhirgoals.sync.view import (
     Key,
     View,
@@ -168,7 +177,8 @@ class Writes:
         if isinstance(answer, Stored):
             return await self._stored(view, there, call, intent, answer)
         why = why_not(answer)
-        if first and why not in ("doubt", "several", "stale"):
+        # What is refused for its content was refused the first time too, if it ever came.
+        if (first or isinstance(answer, RefusedAnswer)) and why not in ("doubt", "several", "stale"):
             # Surely not stored. A call in doubt that was repeated stays one: its first try may have landed.
             await self._write(lambda tx: tx.intents.close(intent.id))
         return view, there, NotLanded(why)
@@ -284,7 +294,7 @@ class Writes:
     async def _stored(
         self, view: View, there: There, call: Call, intent: Intent, answer: Stored
     ) -> tuple[View, There, Landed | NotLanded]:
-        found = await self._representation(call, answer)
+        found = await stored_as(self.context.client, call.kind, answer.resource_id or call.resource_id, answer)
         if found is None:
             return view, there, NotLanded("doubt")
         subject = stamp.subject(found.tree)
@@ -349,15 +359,14 @@ class Writes:
         linked = with_link(view, link)
         knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
         after = with_stored(there, key, found, refs_of(linked), knowledge)
-        pairs = settle_values(view, after, units)
+        pairs = settled_by(view, there, after, units, etag)
         dropped = dropped_values(view, there, after, units)
 
         def work(tx: Tx) -> None:
             tx.links.put(link)
             for verdict in dropped:
                 note_losing_value(tx, view, verdict, at)
-            if etag is not None and found.etag == etag and view.trusted:
-                distrust(tx, view.connection, at)
+            learn(tx, view.connection, etag, found.etag, at)
             tx.bases.settle(view.connection, view.plan.id, pairs)
             for one in tx.intents.for_plan(view.connection, view.plan.id):
                 if (one.kind, one.local_id, one.etag) == (*key, etag):
@@ -373,18 +382,6 @@ class Writes:
 
         await self._write(work)
         return with_bases(linked, pairs), after
-
-    async def _representation(self, call: Call, answer: Stored) -> Found | None:
-        """Return what the server stored: from the reply, else from a read of that very version."""
-        resource_id = answer.resource_id or call.resource_id
-        if resource_id is None:
-            return None
-        if answer.tree is not None:
-            return Found(resource_id, answer.tree, answer.etag, answer.version)
-        again = await self.context.client.read(call.kind, resource_id)
-        if isinstance(again, Stored) and again.tree is not None and answer.etag in (None, again.etag):
-            return Found(resource_id, again.tree, again.etag, again.version)
-        return None
 
     async def _write(self, fn: Callable[[Tx], T]) -> T:
         """Run one transaction under the lease: a process that lost it writes nothing more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal, TypeAlias
@@ -32,8 +32,16 @@ from fhirgoals.sync.view import View, disclosed, ours_of, refs_of
 from fhirgoals.sync.withdraw import WITHDRAWN_REV
 
 Why: TypeAlias = Literal[
-    "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later"
+    "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later", "not_planned"
 ]
+
+
+class NotPlannedError(Exception):
+    """Edits there are not taken over, since the kept preview that is applied does not name them."""
+
+    def __init__(self, units: Collection[Unit]) -> None:
+        super().__init__(f"{len(units)} fields are not in the preview")
+        self.units = frozenset(units)
 
 
 @dataclass(frozen=True)
@@ -128,3 +136,29 @@ def dropped_values(view: View, before: There, after: There, units: Mapping[Unit,
     gone = (unit for unit, value in had.items() if unit not in units and not same_value(value, has.get(unit)))
     seen = (Seen(unit, view.bases.get(unit), None, had[unit]) for unit in gone)
     return [Verdict(one, Action.IGNORE, "dropped_there") for one in seen if changed(one)[1]]
+
+
+def less_held(view: View, before: There, after: There, units: Mapping[Unit, Sent]) -> dict[Unit, Pair]:
+    """Return the pairs of agreed values that a server dropped at our write although they were sent back to it.
+
+    It holds less from now on, which is no edit of anybody (design 5.3).
+    """
+    had, has = before.theirs.assembled.values, after.theirs.assembled.values
+    gone = (unit for unit, value in had.items() if unit not in units and not same_value(value, has.get(unit)))
+    kept = ((unit, view.bases.get(unit)) for unit in gone)
+    return {
+        unit: Pair(pair.ours, has.get(unit), pair.rev)
+        for unit, pair in kept
+        if pair is not None and same_value(pair.theirs, had[unit])
+    }
+
+
+def settled_by(
+    view: View, before: There, after: There, units: Mapping[Unit, Sent], etag: str | None
+) -> dict[Unit, Pair]:
+    """Return every pair that a call moves, which landed with that ETag: of what it carried, and of what was dropped."""
+    pairs = settle_values(view, after, units)
+    if etag is None or not view.trusted:
+        return pairs
+    # Nobody wrote in between: what is missing, the server dropped.
+    return {**less_held(view, before, after, units), **pairs}

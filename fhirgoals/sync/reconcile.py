@@ -23,7 +23,7 @@ from fhirgoals.sync.decide import Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
 from fhirgoals.sync.newborn import Adoption, adopt
-from fhirgoals.sync.outcome import Landed, NotLanded
+from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.view import Key, View, content_hash, ours_of, refs_of, there_of
@@ -57,6 +57,8 @@ class Outcome:
     failed: dict[Key, str] = field(default_factory=dict)
     stopped: bool = False
     """Whether the guard stopped the plan: it is taken up again in every run, until a person clears it."""
+    left_out: bool = False
+    """Whether something was not done because the kept preview that is applied does not name it: it stays to be done."""
     retracted: list[dict[str, Json]] = field(default_factory=list)
     """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows."""
 
@@ -148,6 +150,7 @@ class _Run:
         self.outcome = Outcome()
         self.policy = TablePolicy(view.config.policy)
         self.cannot: dict[Unit, str] = {}
+        self.not_planned: set[Key] = set()
         self.decision = Decision()
         self.kept: tuple[Key, ...] = ()
         self.stop: Stop | None = None
@@ -166,6 +169,8 @@ class _Run:
             verdict = verdicts.get(unit)
             if verdict is not None and verdict.action is Action.PULL:
                 verdicts[unit] = replace(verdict, action=Action.HOLD, why=why)
+                if why == "not_planned":
+                    continue  # nobody is asked: an ordinary run takes it over
                 seen = verdict.seen
                 base = None if seen.pair is None else seen.pair.ours
                 waiting.append(Waiting("held", unit.owner, unit.name, why, base, seen.ours, seen.theirs))
@@ -223,7 +228,12 @@ class _Run:
         if not accepted:
             return True  # every one of them is held now: decide again
         pairs = {unit: Pair(taken(pulls[unit].seen), pulls[unit].seen.theirs, 0) for unit in accepted}
-        self.view = await self.effects.take(self.view, plan, pairs, [pulls[unit] for unit in accepted])
+        try:
+            self.view = await self.effects.take(self.view, plan, pairs, [pulls[unit] for unit in accepted])
+        except NotPlannedError as error:
+            self.cannot.update(dict.fromkeys(error.units, "not_planned"))
+            self.outcome.left_out = True
+            return True
         self.there = there_of(self.view, self.there.found, _missing(self.there))
         self.outcome.pulled += len({unit.owner for unit in accepted})
         self.outcome.operations.append(
@@ -269,6 +279,9 @@ class _Run:
                     self.there = replace(self.there, refs=refs_of(self.view))
             case NotLanded(why="refused" | "would_not_be_valid" | "several" | "other_patient"):
                 self.outcome.failed[call.key] = result.why
+            case NotLanded(why="not_planned"):
+                self.not_planned.add(call.key)
+                self.outcome.left_out = True
             case NotLanded(why="later"):
                 self.outcome.later = True
             case NotLanded(why="doubt"):

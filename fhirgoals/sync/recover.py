@@ -15,6 +15,7 @@ from typing import Protocol
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Unit, Values, same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
+from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
@@ -98,8 +99,7 @@ async def _created(
         if isinstance(answer, Stored) and answer.tree is not None:
             matches[wire_id] = answer.tree
     if not matches:
-        await writes.close_intent(intent.id)
-        return view, there, None
+        return await _without_its_identifier(context, view, there, writes, intent)
     if len(matches) > 1:
         return view, there, "several"
     [(resource_id, tree)] = matches.items()
@@ -111,6 +111,37 @@ async def _created(
     units = _as_stored(view, there, intent, first)
     view, there = await writes.landed(view, there, (intent.kind, intent.local_id), first, units, "recovered", None)
     return view, there, None
+
+
+async def _without_its_identifier(
+    context: Context, view: View, there: There, writes: Settling, intent: Intent
+) -> tuple[View, There, str | None]:
+    """Look for a create in doubt at a server that may have dropped our identifier: by all that was sent.
+
+    One that is equal in every unit is ours. One that only says the same words may be: it is left to a person, and no
+    second one is made.
+    """
+    result = await context.client.search(intent.kind, [("patient", view.patient or "")])
+    linked = {link.resource_id for link in view.links.values()}
+    alike = [
+        found_of(str(tree["id"]), tree)
+        for tree in result.entries
+        if isinstance(tree.get("id"), str) and tree["id"] not in linked and _says_the_same(tree, body_of(intent))
+    ]
+    equal = [one for one in alike if _holds_what_was_sent(view, there, intent, one)]
+    if len(equal) == 1:
+        key = (intent.kind, intent.local_id)
+        view, there = await writes.landed(view, there, key, equal[0], sent_units(intent), "recovered", None)
+        return view, there, None
+    if alike:
+        return view, there, "may_stand_there"
+    await writes.close_intent(intent.id)
+    return view, there, None
+
+
+def _says_the_same(tree: Resource, body: Resource) -> bool:
+    words = "description" if tree.get("resourceType") == "Goal" else "title"
+    return words in body and tree.get(words) == body.get(words) and not stamp.identifiers(tree)
 
 
 def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[Unit, Sent]:

@@ -239,7 +239,10 @@ def _pairs(case: Case, take: Take, now: Ours) -> dict[Unit, Pair]:
     mine = case.pair.ours if case.pair else None
     if take == "ours" and case.real is None:
         mine = case.item.theirs  # we have nothing there: what they added is taken out again
-    return {case.unit: Pair(mine, case.item.theirs, DECIDED_REV)}
+    # The parts of a member that is not taken are known and rejected with it; one that changes again is asked about.
+    parts = whole_of_theirs(case)[0] if take == "ours" else {}
+    known = {unit: Pair(None, value, DECIDED_REV) for unit, value in parts.items()}
+    return {**known, case.unit: Pair(mine, case.item.theirs, DECIDED_REV)}
 
 
 def _sends(case: Case, now: Ours, pair: Pair) -> bool:

@@ -28,9 +28,10 @@ from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.newborn import in_scope
+from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.rebase import outdated, rebased
-from fhirgoals.sync.reconcile import Outcome, reconcile
+from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
 from fhirgoals.sync.recover import IN_DOUBT, recover
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
@@ -98,6 +99,8 @@ class Runner:
     new_id: Callable[[], UUID]
     owner: str
     progress: Callable[[int, int], None] = lambda _done, _total: None
+    only: Only | None = None
+    """What a kept preview allows: `sync` does that alone."""
 
     async def sync(self) -> Counts:
         """Bring all plans and the EHR together; raises `Refused` while another process holds the connection."""
@@ -109,6 +112,8 @@ class Runner:
         counts = Counts(self.connection)
         try:
             plans = await self.store.read(lambda tx: tx.plans.ids())
+            if self.only is not None:
+                plans = tuple(one for one in plans if one in self.only.plans)
             due = {one.plan_id: one for one in await self.store.read(lambda tx: tx.dirty.take(self.connection, now))}
             waiting = await self._not_due(plans, due)
             first = await self.store.read(lambda tx: first_of(tx, self.connection))
@@ -133,8 +138,8 @@ class Runner:
         counts.requests, counts.writes = self.client.requests, self.client.writes
         return counts
 
-    async def preview(self, *, stopped: bool = False, whole: bool = False) -> Counts:
-        """Return what `sync` would do now, without writing anywhere.
+    async def preview(self, *, stopped: bool = False, whole: bool = False, noted: Noted | None = None) -> Counts:
+        """Return what `sync` would do now, without writing anywhere; `noted` keeps it for a file.
 
         `stopped` adds what the guard keeps it from, `whole` what the first run after arming leaves for later ones.
         """
@@ -161,7 +166,8 @@ class Runner:
             view, left = await recover(context, planned.armed(view), planned)
             reading = await read_plan(self.client, view, patient)
             view, _ = await self._second_look(view, reading)
-            outcome = await reconcile(view, reading, planned, self.clock(), *_unsettled(left))
+            effects: Effects = planned if noted is None else noted.of(planned, view)
+            outcome = await reconcile(view, reading, effects, self.clock(), *_unsettled(left))
             counts.add(outcome)
             counts.add_state(outcome)
             first = first.with_plan(plan_id) if outcome.created or outcome.pushed else first
@@ -278,6 +284,7 @@ class Runner:
             as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
             if (
                 mark is None
+                and self.only is None
                 and outcome is None
                 and as_last_time
                 and unchanged(view, reading)
@@ -287,7 +294,9 @@ class Runner:
                 await self._count_open(plan_id, counts)
                 return
             doubted = outcome is not None and outcome.doubt
-            writes = Writes(context, same_patient=await self._same_patient(view, patient))
+            writes: Effects = Writes(context, same_patient=await self._same_patient(view, patient))
+            if self.only is not None:
+                writes, reading = self.only.of(writes), self.only.born(view, reading)
             await self._remember(plan_id, view, remembered)
             try:
                 outcome = await reconcile(view, reading, writes, self.clock(), *_unsettled(left))
@@ -315,15 +324,19 @@ class Runner:
             if outcome.again or outcome.later:
                 counts.unanswered.append(plan_id)
                 return
+        if self.only is not None:
+            self.only.ended.add(plan_id)
+        if outcome is not None and outcome.left_out:
+            return
         now = self.clock()
 
         def work(tx: Tx) -> None:
             tx.cursors.set(self.connection, _scope(plan_id), shown, now)
             if outcome is not None and (outcome.failed or outcome.stopped):
                 # What was refused or held back is tried again later: the cause may go without any edit.
-                later = None if outcome.stopped else now + REFUSED_AGAIN
+                later = now + REFUSED_AGAIN if "refused" in outcome.failed.values() else None
                 tx.dirty.mark(plan_id, self.connection, why="held", at=now, not_before=later)
-            elif mark is not None:
+            if mark is not None:
                 tx.dirty.clear(plan_id, self.connection, mark.upto)
 
         await self.store.write(work)

@@ -18,6 +18,7 @@ def trusted(tx: Tx, connection: str) -> bool:
     return not tx.cursors.get(connection, _SCOPE)
 
 
-def distrust(tx: Tx, connection: str, at: datetime) -> None:
-    """Keep that a change did not move the version."""
-    tx.cursors.set(connection, _SCOPE, {"trusted": False}, at)
+def learn(tx: Tx, connection: str, sent: str | None, answered: str | None, at: datetime) -> None:
+    """Keep that a change did not move the version, where the ETag in the answer is the one that was sent."""
+    if sent is not None and sent == answered and trusted(tx, connection):
+        tx.cursors.set(connection, _SCOPE, {"trusted": False}, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -603,6 +603,8 @@ async def test_what_was_refused_once_is_sent_by_a_later_run(here: World, kind: s
     assert counts.held == 1
     assert [item for item, _, _ in await here.inbox()] == ["held"]
     store.update = update  # type: ignore[method-assign]
+    assert (await here.sync()).writes == 0  # an EHR that refuses is not asked again at once
+    here.now += timedelta(hours=1)
     await here.sync()
     assert "Up by seven" in here.goals()
     assert await here.inbox() == []
