@@ -19,6 +19,7 @@ from fhirgoals.fhir.http import Http
 from fhirgoals.store import AsyncStore, Store
 from fhirgoals.store.connections import Connection
 from fhirgoals.sync.connection import ConnectionConfig, config_of
+from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.run import Counts, Runner
 
 Progress = Callable[[int, int], None]
@@ -46,23 +47,29 @@ def previewed(
     *,
     stopped: bool = False,
     whole: bool = False,
+    noted: Noted | None = None,
 ) -> Counts:
-    """Return what a run of the connection would do; nothing is written here or there.
+    """Return what a run of the connection would do; nothing is written here or there. `noted` keeps it for a file.
 
     `stopped` adds what the guard keeps it from, `whole` what the first run after arming leaves for later ones.
     """
     [connection] = connections(store, name)
 
     async def work(runner: Runner) -> Counts:
-        return await runner.preview(stopped=stopped, whole=whole)
+        return await runner.preview(stopped=stopped, whole=whole, noted=noted)
 
     return asyncio.run(_with_runner(store, connection, progress, work))
 
 
-def synced(store: Store, connection: Connection, progress: Progress = lambda _done, _total: None) -> Counts:
-    """Run the connection and return what it did."""
+def synced(
+    store: Store,
+    connection: Connection,
+    progress: Progress = lambda _done, _total: None,
+    only: Only | None = None,
+) -> Counts:
+    """Run the connection and return what it did; with `only` what a kept preview names, and nothing else."""
     try:
-        return asyncio.run(_with_runner(store, connection, progress, Runner.sync))
+        return asyncio.run(_with_runner(store, connection, progress, Runner.sync, only))
     finally:
         store.note_lines()
 
@@ -91,7 +98,11 @@ def client_of(connection: Connection, http: Http) -> EhrClient:
 
 
 async def _with_runner(
-    store: Store, connection: Connection, progress: Progress, work: Callable[[Runner], Awaitable[Counts]]
+    store: Store,
+    connection: Connection,
+    progress: Progress,
+    work: Callable[[Runner], Awaitable[Counts]],
+    only: Only | None = None,
 ) -> Counts:
     async with Http() as http:
         shared = AsyncStore(store)
@@ -103,6 +114,7 @@ async def _with_runner(
             new_id=uuid4,
             owner=f"command-{os.getpid()}-{uuid4().hex[:8]}",
             progress=progress,
+            only=only,
         )
         return await work(runner)
 

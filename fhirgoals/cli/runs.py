@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fhirgoals.cli import words
-from fhirgoals.cli.output import JsonOption, note, printed_json, progress, say, table, written
-from fhirgoals.cli.planfiles import read_bytes
+from fhirgoals.cli.output import JsonOption, note, printed_json, progress, say, table
+from fhirgoals.cli.preview_file import keep_preview, kept_preview, left_json, say_left
 from fhirgoals.cli.running import connections, operations_table, previewed, synced
-from fhirgoals.cli.session import session_of
-from fhirgoals.errors import FhirgoalsError, InputError, Refused
-from fhirgoals.fhir import exact_json
-from fhirgoals.fhir.exact_json import Resource, Tree
+from fhirgoals.cli.session import now, session_of
+from fhirgoals.errors import FhirgoalsError, Refused
 from fhirgoals.store import Store
 from fhirgoals.store.connections import Connection
+from fhirgoals.sync.planned_file import Noted, Only
+from fhirgoals.sync.planned_items import Marks
 from fhirgoals.sync.run import Counts
 
-PREVIEW_SCHEMA = "fhirgoals-preview/1"
-_LARGEST_PREVIEW = 64 * 1024 * 1024
-_MOST_LINES = 20
-
 Maybe = Annotated[str | None, typer.Argument(metavar="[CONNECTION]", help="One connection; default all.")]
-
-
-@dataclass(frozen=True)
-class Previewed:
-    """A preview that was written to a file: the operations per connection, and the plans' revisions then."""
-
-    operations: dict[str, list[Resource]]
-    revisions: dict[str, int]
 
 
 def preview(
@@ -47,12 +34,14 @@ def preview(
 ) -> None:
     """Show exactly what `apply` would do. Writes nothing, here or there."""
     with session_of(context).open() as store:
+        marks = Marks(store.installation)
+        noted = {one.name: Noted(marks) for one in connections(store, connection)}
         found: list[Counts] = []
-        for one in connections(store, connection):
-            with progress(f"Reading {one.name}") as moved:
-                found.append(previewed(store, one.name, moved, stopped=stopped))
+        for name, one in noted.items():
+            with progress(f"Reading {name}") as moved:
+                found.append(previewed(store, name, moved, stopped=stopped, noted=one))
         if out is not None:
-            written(out, exact_json.dumps(_preview_tree(store, found)) + b"\n")
+            keep_preview(out, marks, noted, now())
         for counts in found:
             if as_json:
                 printed_json(counts.as_json() | {"operations": list(counts.operations)})
@@ -73,20 +62,19 @@ def apply(
 ) -> None:
     """Do what the preview showed, on the connections that are armed.
 
-    With the FILE of a preview, whatever would now be done otherwise is named item by item, and nothing is done.
+    With the FILE of a preview exactly what it names is done. What moved since is named item by item, with its cause,
+    and left alone; what is not in the file is left for `sync`. Exit code 2 where an item of the file was not done.
     """
     with session_of(context).open() as store:
-        kept = _read_preview(file) if file is not None else None
-        chosen = [one for one in connections(store, None) if kept is None or one.name in kept.operations]
+        kept = kept_preview(file, Marks(store.installation)) if file is not None else None
+        chosen = [one for one in connections(store, None) if kept is None or one.name in kept]
         armed = [one for one in chosen if one.state == "armed"]
         if not armed:
             raise Refused("no connection of these is armed: read `fhirgoals preview`, then `fhirgoals ehr arm NAME`")
-        if kept is not None:
-            _refuse_moved(store, kept, armed)
         for one in chosen:
             if one.state != "armed":
                 note(f"note: {one.name} is not armed and was left out")
-        _run_all(store, armed, as_json)
+        _run_all(store, armed, as_json, kept or {})
 
 
 def sync(
@@ -110,25 +98,31 @@ def sync(
         _run_all(store, running, as_json)
 
 
-def _run_all(store: Store, chosen: Sequence[Connection], as_json: bool) -> None:
-    """Run connections one after another; one that fails does not keep the others from running."""
+def _run_all(store: Store, chosen: Sequence[Connection], as_json: bool, only: Mapping[str, Only] | None = None) -> None:
+    """Run connections one after another; one that fails does not keep the others from running.
+
+    `only` are the kept previews that are applied, by connection.
+    """
+    kept = only or {}
     done: list[Counts] = []
     failed = False
     for one in chosen:
         try:
             with progress(f"Syncing {one.name}") as moved:
-                counts = synced(store, one, moved)
+                counts = synced(store, one, moved, kept.get(one.name))
         except FhirgoalsError as error:
             typer.echo(f"error: {error}", err=True)
             failed = True
             continue
         done.append(counts)
         if as_json:
-            printed_json(counts.as_json())
+            printed_json(counts.as_json() | (left_json(kept[one.name]) if one.name in kept else {}))
     if not as_json and done:
         _say_counts(done)
     if not chosen:
         note("note: nothing was run")
+    for name in kept.keys() & {counts.connection for counts in done}:
+        failed |= say_left(name, kept[name])
     for counts in done:
         for problem in dict.fromkeys(counts.problems):
             typer.echo(f"error: {problem}", err=True)
@@ -180,79 +174,3 @@ def _say_counts(done: Sequence[Counts]) -> None:
             )
     if any(one.conflicts or one.proposals or one.held for one in done):
         say("Something waits for a person: fhirgoals inbox list")
-
-
-def _preview_tree(store: Store, found: Sequence[Counts]) -> Tree:
-    with store.read() as tx:
-        revisions: dict[str, Tree] = {stored.plan.id: stored.rev for stored in tx.plans.list()}
-    return {
-        "schema": PREVIEW_SCHEMA,
-        "revisions": revisions,
-        "connections": [{"connection": one.connection, "operations": list(one.operations)} for one in found],
-    }
-
-
-def _read_preview(path: Path) -> Previewed:
-    wrong = InputError(f"{path}: is no kept preview: write one with `fhirgoals preview --out FILE`")
-    raw = read_bytes(path, _LARGEST_PREVIEW + 1)
-    if len(raw) > _LARGEST_PREVIEW:
-        raise wrong
-    try:
-        tree = exact_json.loads(raw)
-    except InputError:
-        raise wrong from None
-    if not isinstance(tree, dict) or tree.get("schema") != PREVIEW_SCHEMA:
-        raise wrong
-    revisions, listed = tree.get("revisions"), tree.get("connections")
-    if not isinstance(revisions, dict) or not isinstance(listed, list):
-        raise wrong
-    operations: dict[str, list[Resource]] = {}
-    for one in listed:
-        if not isinstance(one, dict) or not isinstance(one.get("operations"), list):
-            raise wrong
-        members = one["operations"]
-        assert isinstance(members, list)  # noqa: S101 (seen above; for the type checker)
-        operations[str(one.get("connection"))] = [member for member in members if isinstance(member, dict)]
-    return Previewed(operations, {name: rev for name, rev in revisions.items() if isinstance(rev, int)})
-
-
-def _refuse_moved(store: Store, kept: Previewed, armed: Sequence[Connection]) -> None:
-    """Raise `Refused` that names each operation which would now be another one."""
-    with store.read() as tx:
-        now = {stored.plan.id: stored.rev for stored in tx.plans.list()}
-        plan_of = {goal.id: stored.plan.id for stored in tx.plans.list() for goal in stored.plan.goals}
-    moved_plans = {plan for plan, rev in now.items() if kept.revisions.get(plan) != rev}
-    lines: list[str] = []
-    for connection in armed:
-        before = kept.operations[connection.name]
-        after = list(previewed(store, connection.name).operations)
-        seen = {exact_json.canonical(one) for one in after}
-        shown = {exact_json.canonical(one) for one in before}
-        for one in before:
-            if exact_json.canonical(one) not in seen:
-                lines.append(f"{connection.name}: no longer to be done: {_operation(one)}")
-            elif {plan_of.get(name, name) for name in _owners(one)} & moved_plans:
-                lines.append(f"{connection.name}: changed here since: {_operation(one)}")
-        lines += [
-            f"{connection.name}: new since: {_operation(one)}"
-            for one in after
-            if exact_json.canonical(one) not in shown
-        ]
-    if lines:
-        head = f"{words.count(len(lines), 'item')} moved since the preview; nothing was done: preview again"
-        more = len(lines) - _MOST_LINES
-        shown_lines = [*lines[:_MOST_LINES], f"… and {more} more"] if more > 0 else lines
-        raise Refused("\n  ".join([head, *shown_lines]))
-
-
-def _owners(operation: Resource) -> set[str]:
-    names = operation.get("units")
-    if operation["operation"] == "pull" and isinstance(names, list):
-        return {str(one).partition("/")[0] for one in names}
-    return {str(operation.get("id"))}
-
-
-def _operation(operation: Resource) -> str:
-    what = " ".join(str(operation[key]) for key in ("operation", "resource", "id") if key in operation)
-    names = operation.get("units")
-    return what + (f" ({len(names)} fields)" if isinstance(names, list) else "")

@@ -190,9 +190,8 @@ class _Run:
             return True
         if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
-        terms = Terms(
-            self.view.installation, self.view.patient, frozenset(self.outcome.failed), _told(self.view, self.there)
-        )
+        failed = frozenset(self.outcome.failed) | self.not_planned
+        terms = Terms(self.view.installation, self.view.patient, failed, _told(self.view, self.there))
         ours = ours_of(self.view, self.today)
         following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
         self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
