@@ -17,7 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
-from tests.simulate.cells import MIXES, POLICIES, Cell
+from tests.simulate.cells import MAIN_MIXES, MIXES, POLICIES, Cell
 from tests.simulate.network import RATES
 from tests.simulate.oracle import METERS
 from tests.simulate.run import Run, play, script
@@ -80,7 +80,7 @@ def cells_of(options: argparse.Namespace) -> list[Cell]:
         Cell(variant, policy, mix, connections)
         for variant in ([options.variant] if options.variant else VARIANTS)
         for policy in ([options.policy] if options.policy else POLICIES)
-        for mix in ([options.mix] if options.mix else MIXES)
+        for mix in ([options.mix] if options.mix else MAIN_MIXES)
         for connections in ([options.connections] if options.connections else (1, 2))
     ]
 

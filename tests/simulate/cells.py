@@ -6,9 +6,10 @@ A cell is one choice of each, on one connection or two; the figures of a cell ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from fhirgoals.sandbox.variants import VARIANTS
+from fhirgoals.sandbox.knobs import Knobs
+from fhirgoals.sandbox.variants import VARIANTS, Variant
 
 FAMILIES = (
     "text",
@@ -54,10 +55,11 @@ _THERE = {kind: weight for kind, weight in _HERE.items() if kind != "new_goal"}
 
 @dataclass(frozen=True)
 class Mix:
-    """Who is at work: how often each act here and at an EHR."""
+    """Who is at work: how often each act here and at an EHR, and on which goals."""
 
     here: Mapping[str, int]
     there: Mapping[str, int]
+    goals: frozenset[str] | None = None
 
 
 MIXES: Mapping[str, Mix] = {
@@ -66,10 +68,34 @@ MIXES: Mapping[str, Mix] = {
         {**_HERE, "void": 1, "withhold": 5, "share": 4, "revoke": 2, "grant": 2}, {**_THERE, "void": 1, "delete": 1}
     ),
     "resolve": Mix({**_HERE, "resolve": 12}, _THERE),
+    "equal": Mix({"priority": 1}, {"priority": 1}, frozenset({"g-a"})),
+    "moves": Mix({"parent": 6, "text": 1}, {"parent": 6, "text": 1}),
 }
+MAIN_MIXES = ("base", "void_withhold", "resolve")
+"""Those that take turns; the others are narrow, for faults that show rarely elsewhere."""
 
 MODES = ("leave", "leave", "blank", "entered_in_error", "delete")
 """What becomes of what was sent and may no longer go; drawn by the seed."""
+
+EXTRA: Mapping[str, Variant] = {
+    variant.name: variant
+    for variant in (
+        Variant(
+            name="no_history_copied",
+            knobs=Knobs(no_history=True, edits_copy_source=True),
+            source="no_history and copies_source together",
+            keeps_history=False,
+        ),
+        Variant(
+            name="no_history_no_source",
+            knobs=Knobs(no_history=True, source="dropped"),
+            source="no_history and drops_source together",
+            keeps_history=False,
+            keeps_source=False,
+        ),
+    )
+}
+"""Two variants at once, as the cells of the earlier simulation had them."""
 
 LOST_THERE: Mapping[str, frozenset[str]] = {
     "drops_extensions": frozenset({"parent", "after"}),
@@ -90,12 +116,17 @@ class Cell:
     connections: int = 1
 
     def __post_init__(self) -> None:
-        for value, known in ((self.variant, VARIANTS), (self.policy, POLICIES), (self.mix, MIXES)):
+        for value, known in ((self.variant, {**VARIANTS, **EXTRA}), (self.policy, POLICIES), (self.mix, MIXES)):
             if value not in known:
                 raise ValueError(f"{value} is none of {', '.join(known)}")
 
     def __str__(self) -> str:
         return f"{self.variant} {self.policy} {self.mix} {self.connections}"
+
+    @property
+    def server(self) -> Variant:
+        """What its servers are like."""
+        return VARIANTS[self.variant] if self.variant in VARIANTS else EXTRA[self.variant]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,11 +141,11 @@ class Cell:
     @property
     def detects_doubles(self) -> bool:
         """Whether the server offers a means against doubles."""
-        return VARIANTS[self.variant].detects_doubles
+        return self.server.detects_doubles
 
     def config(self) -> dict[str, object]:
         """Return what the connections are told of the server and of the policy."""
-        variant = VARIANTS[self.variant]
+        variant = self.server
         policy = POLICIES[self.policy]
         return {
             "operation_id_kept": variant.keeps_source,
@@ -131,7 +162,13 @@ class Cell:
             return policy[0]
         return "auto" if family in ("text", "priority", "note:<id>", "step:<id>.text") else "propose"
 
+    def clash(self, family: str) -> str:
+        """Return what becomes of a unit that both sides edited."""
+        policy = POLICIES[self.policy]
+        return policy[1] if policy is not None and family in FAMILIES else "ask"
 
-def with_policy(cell: Cell, policy: str) -> Cell:
-    """Return the cell under another policy."""
-    return replace(cell, policy=policy)
+
+def read(text: str) -> Cell:
+    """Return the cell that `str` writes: variant, policy, mix, connections."""
+    variant, policy, mix, connections = text.split()
+    return Cell(variant, policy, mix, int(connections))

@@ -45,7 +45,11 @@ def _field(what: str, change: Callable[[dict[str, Any], int, str, Random], None]
     """Return an act that changes one field of a goal there."""
 
     def done(world: World, number: int, name: str, dice: Random) -> None:
-        goals = _living(world, name)
+        goals = {
+            id_: goal
+            for id_, goal in _living(world, name).items()
+            if world.goals is None or _local(world, name, id_) in world.goals
+        }
         if not goals:
             return
         id_ = dice.choice(list(goals))

@@ -56,6 +56,8 @@ class Log:
     """Our id for each identifier value that a create may carry."""
     leaks: list[str] = field(default_factory=list)
     echoes: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Trees that a write of ours broke although its run could see that it would."""
     failures: list[str] = field(default_factory=list)
     """Runs that ended in an error that is no answer of a server, or in any error at rest."""
     agreed: dict[tuple[str, Key], int] = field(default_factory=dict)
@@ -76,6 +78,22 @@ class Log:
     def hear(self, goal: str, *words: str) -> None:
         """Remember what stands in a goal here."""
         self.words.setdefault(goal, set()).update(word for word in words if word != NOTHING)
+
+
+def in_a_ring(edges: dict[str, set[str]]) -> set[str]:
+    """Return the children that stand above themselves."""
+    found = set()
+    for child, above in edges.items():
+        seen: set[str] = set()
+        pending = list(above)
+        while pending:
+            one = pending.pop()
+            if one not in seen:
+                seen.add(one)
+                pending.extend(edges.get(one, ()))
+        if child in seen:
+            found.add(child)
+    return found
 
 
 WORDS = ("text", "status", "note", "step")

@@ -46,6 +46,7 @@ class Network:
     tell: Callable[[str], None] = lambda _line: None
     writes: int = 0
     under_way: int = 0
+    arriving_late: bool = False
     doubted: set[bytes] = field(default_factory=set)
     """Bodies that were sent once without a reply for any process of ours: sent again they may change nothing."""
 
@@ -92,7 +93,9 @@ class Network:
 
     def _arrive_late(self, request: Request) -> None:
         self.under_way -= 1
+        self.arriving_late = True
         reply = self._ask(request)
+        self.arriving_late = False
         said = reply.status if isinstance(reply, Reply) else reply.kind
         self.tell(f"{self.name}: late {request.method} {request.url.partition('/fhir/')[2]} -> {said}")
 

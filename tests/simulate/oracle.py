@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.simulate import sides
-from tests.simulate.log import NOTHING, PLAN, Edit, Key, by_word, first_word
+from tests.simulate.log import NOTHING, PLAN, Edit, Key, by_word, first_word, in_a_ring
 
 METERS = ("lost", "doubled", "silent", "echo", "leak", "needless", "growth")
 
@@ -146,6 +146,7 @@ class _Judge:
             self._broken_tree(name)
             self._left_standing(name)
         self._rings_here()
+        self.found.silent += dict.fromkeys(self.log.broken)
         self._needless()
         self._growth()
         self.found.doubled += doubles("here", _members_here(self.plan))
@@ -426,6 +427,9 @@ class _Judge:
         decided = {
             (item.connection, item.owner, item.unit, item.kind, item.text) for item in self.items if item.by_person
         }
+        self.found.needless += dict.fromkeys(
+            line for item in self.items if (line := self._half_seen(item) or self._not_gone(item))
+        )
         for item in self.waiting:
             if item.kind not in ("conflict", "proposal"):
                 continue
@@ -435,6 +439,9 @@ class _Judge:
                 continue
             key = self._key_of(item)
             if key is None or key[0] in self.log.void or item.connection in self.log.ever_refused:
+                continue
+            if item.unit.startswith("parent_map:") and self._settled_by_policy(item):
+                self.found.needless.append(f"needless: {where}: the policy settles two parents")
                 continue
             touched = any(edit.key == key and edit.side == item.connection for edit in self.log.edits)
             if not touched and not any(item.connection in where for where in self.log.void.values()):
@@ -455,6 +462,33 @@ class _Judge:
                 self.found.needless.append(f"needless: {where}: {one} wrote it since it was agreed")
             elif item.kind == "proposal" and not ours and self._taken_at_once(item):
                 self.found.needless.append(f"needless: {where}: the policy takes it")
+
+    def _half_seen(self, item: Item) -> str | None:
+        """Return a line for a question, answered or not, about half of a move: nobody ever wrote that place."""
+        if item.kind not in ("conflict", "proposal") or not item.unit.startswith("parent_map:") or self._hidden():
+            return None
+        child, place = item.unit.partition(":")[2], said(item.unit, item.theirs)
+        moves = [edit for edit in self.log.edits if edit.key == (child, "parent")]
+        there = [edit for edit in moves if edit.side == item.connection]
+        wrote = {value for edit in moves for value in (edit.value, edit.over)}
+        if not there or self.log.ever_withheld or self.log.ever_refused or place in wrote:
+            return None
+        if any(edit.side != item.connection for edit in moves) and place != NOTHING:
+            return None  # one of two parents is ours: a clash
+        return f"needless: half a move of {child} was asked about at {item.connection} ({place})"
+
+    def _not_gone(self, item: Item) -> str | None:
+        """Return a line for a resource that was said to be gone or void, and that nobody took away."""
+        if item.kind not in ("gone", "void") or self.log.ever_withheld or self.log.ever_refused:
+            return None
+        return (
+            None if item.owner in self.log.void else f"needless: {item.owner} is not {item.kind} at {item.connection}"
+        )
+
+    def _settled_by_policy(self, item: Item) -> bool:
+        """Tell whether an EHR's two parents, of which one is ours, are a clash that the policy decides."""
+        above = parts(item.unit, item.theirs) - {said(item.unit, item.theirs)}
+        return self.cell.clash("parent_map") != "ask" and len(above) > 1 and said(item.unit, item.ours) in above
 
     def _taken_at_once(self, item: Item) -> bool:
         of_a_field = item.unit in TAKEN_AT_ONCE
@@ -549,22 +583,6 @@ def _common(one: str, other: str, but: set[str]) -> tuple[str, str]:
     first, second = one.split("+"), other.split("+")
     both = (set(first) & set(second)) - but
     return "+".join(each for each in first if each in both), "+".join(each for each in second if each in both)
-
-
-def in_a_ring(edges: dict[str, set[str]]) -> set[str]:
-    """Return the children that stand above themselves."""
-    found = set()
-    for child, above in edges.items():
-        seen: set[str] = set()
-        pending = list(above)
-        while pending:
-            one = pending.pop()
-            if one not in seen:
-                seen.add(one)
-                pending.extend(edges.get(one, ()))
-        if child in seen:
-            found.add(child)
-    return found
 
 
 def doubles(where: str, members: Iterable[tuple[str, ...]]) -> list[str]:

@@ -37,8 +37,9 @@ def act(world: World, number: int, kind: str, dice: Random) -> None:
     ACTS[kind](world, number, dice)
 
 
-def _living(plan: r.Plan) -> list[r.Goal]:
-    return [goal for goal in plan.goals if goal.lifecycle != "entered_in_error"]
+def _living(plan: r.Plan, among: frozenset[str] | None = None) -> list[r.Goal]:
+    living = [goal for goal in plan.goals if goal.lifecycle != "entered_in_error"]
+    return living if among is None else [goal for goal in living if goal.id in among]
 
 
 def _put(world: World, plan: r.Plan, goal: r.Goal) -> None:
@@ -50,7 +51,7 @@ def _field(what: str, change: Callable[[r.Goal, int, Random], r.Goal]) -> Callab
 
     def done(world: World, number: int, dice: Random) -> None:
         plan = world.plan()
-        living = _living(plan)
+        living = _living(plan, world.goals)
         if not living:
             return
         goal = dice.choice(living)

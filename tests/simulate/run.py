@@ -118,6 +118,7 @@ async def _process(world: World, name: str, last: int) -> None:
 
 async def _sync(world: World, name: str, life: Life) -> None:
     world.runs += 1
+    world.started[name] = world.machine.tick
     world.say(f"run at {name}")
     try:
         counts = await world.sync(name, life)

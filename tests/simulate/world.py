@@ -25,14 +25,13 @@ from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.rest import Version
 from fhirgoals.fhir.wire import Reply, Request
 from fhirgoals.sandbox.ehr import Sandbox
-from fhirgoals.sandbox.variants import VARIANTS
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.identify import confirm, link_identifier, match, wanted
 from fhirgoals.sync.run import Runner
 from tests.simulate import sides
-from tests.simulate.cells import Cell
+from tests.simulate.cells import MIXES, Cell
 from tests.simulate.database import INSTALLATION, Database, Front, database, empty
-from tests.simulate.log import NOTHING, PLAN, Edit, Key, Log, by_word
+from tests.simulate.log import NOTHING, PLAN, Edit, Key, Log, by_word, in_a_ring
 from tests.simulate.machine import Life, Machine, finish
 from tests.simulate.network import CALM, Line, Network, Rates
 
@@ -104,12 +103,15 @@ class World:
     moments: int = 0
     kills: int = 0
     calm: bool = False
+    started: dict[str, int] = field(default_factory=dict)
+    """The tick at which the present run of each connection began."""
+    _edges: dict[str, dict[str, str]] = field(default_factory=dict)
     runs: int = 0
     _before: dict[str, bytes | None] = field(default_factory=dict)
     _last_sent: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        knobs = VARIANTS[self.cell.variant].knobs
+        knobs = self.cell.server.knobs
         self.machine = Machine(self.dice)
         self.database: Database = database()
         self.boxes = {name: Sandbox(knobs, clock=self.clock, new_id=self._resource_id) for name in self.names}
@@ -131,6 +133,11 @@ class World:
     def names(self) -> tuple[str, ...]:
         """The names of the connections."""
         return self.cell.names
+
+    @property
+    def goals(self) -> frozenset[str] | None:
+        """The goals that people work on; `None` = all."""
+        return MIXES[self.cell.mix].goals
 
     def clock(self) -> datetime:
         """Return the time: a second per tick, and a little later at each look, within the tick."""
@@ -241,9 +248,13 @@ class World:
         return None if version is None or version.body is None else _content(version.body)
 
     def _arrives(self, name: str, request: Request, reply: Reply | None) -> None:
+        of_goal = "/Goal/" in request.url
         if reply is None:
             self._before[name] = self._standing(name, request)
+            self._edges = self._tree(name) if of_goal else {}
             return
+        if of_goal and reply.status == 200 and not self.networks[name].arriving_late:
+            self._judge_tree(name, request)
         if reply.status not in (200, 201) or not request.body:
             return
         sent: Any = exact_json.loads(request.body)
@@ -258,6 +269,38 @@ class World:
                 where = request.url.partition("/fhir/")[2]
                 self.log.echoes.append(f"echo: {request.method} {where} at {name} changes nothing")
         self._last_sent[name, request.url] = _content(sent)
+
+    def _tree(self, name: str) -> dict[str, dict[str, str]]:
+        """Return the parents of each child at an EHR, each with the resource that says so."""
+        found: dict[str, dict[str, str]] = {}
+        local = {id_: own for (where, id_), own in self.log.resources.items() if where == name}
+        for id_, body in sides.bodies(self.boxes[name].storage, "Goal").items():
+            if id_ in local and body.get("lifecycleStatus") != "entered-in-error":
+                for kind, target in sides.relations(body):
+                    if kind == "milestone" and target in local:
+                        found.setdefault(local[target], {})[local[id_]] = id_
+        return found
+
+    def _judge_tree(self, name: str, request: Request) -> None:
+        """Note a write that breaks the tree, where nobody but us wrote there since its run began."""
+        if request.body in self.networks[name].doubted:
+            return  # decided earlier, and sent again as it was
+        before, after = self._edges, self._tree(name)
+        ring = in_a_ring({child: set(above) for child, above in after.items()})
+        second = {child for child, above in after.items() if len(above) > 1}
+        ring -= in_a_ring({child: set(above) for child, above in before.items()})
+        second -= {child for child, above in before.items() if len(above) > 1}
+        own = request.url.rpartition("/")[2]
+        for child in sorted(ring | second):
+            others = {id_ for id_ in after[child].values() if id_ != own}
+            others |= {id_ for one in ring for id_ in after[one].values() if id_ != own} if child in ring else set()
+            if others and all(self._unmoved_since(name, id_, self.started.get(name, 0)) for id_ in others):
+                what = "a ring" if child in ring else "a second parent"
+                self.log.broken.append(f"silent: our write to {own} at {name} gives {child} {what}, and could see it")
+
+    def _unmoved_since(self, name: str, id_: str, tick: int) -> bool:
+        version = self.boxes[name].storage.read("Goal", id_)
+        return version is not None and version.last_updated < START + timedelta(seconds=tick)
 
     def _created(self, name: str, sent: Any, reply: Reply) -> None:
         made: Any = exact_json.loads(reply.body) if reply.body else {}
