@@ -5,7 +5,8 @@ The plan's texts are numbered, so that each is there once. Every edit goes into 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -22,7 +23,17 @@ from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.sync.guard import clear
 from tests.e2e.servers.fault_proxy import FaultProxy, GivesUp
-from tests.e2e.servers.schedule_oracle import METERS, Edit, Oracle, Side, Verdict, ask, value_there
+from tests.e2e.servers.schedule_oracle import (
+    METERS,
+    Answer,
+    Edit,
+    Oracle,
+    Side,
+    Verdict,
+    ask,
+    plan_value_there,
+    value_there,
+)
 from tests.e2e.servers.world import CONNECTION, World
 
 Json: TypeAlias = Any
@@ -120,7 +131,7 @@ class Schedule:
         await self.started(goals)
         self.proxy.faulty = True
         self.proxy.meanwhile = self.edit_in_a_run
-        while self.runs < FIRST_RUNS_AT_MOST and len(self.oracle.linked()) <= goals:
+        while self.runs < FIRST_RUNS_AT_MOST and len(self.oracle.here().links) <= goals:
             await self.run()
         for self.round in range(1, ROUNDS + 1):
             self.world.now += DAY
@@ -133,6 +144,7 @@ class Schedule:
     async def started(self, goals: int) -> None:
         """Link the people of a plan of so many goals; nothing is pushed yet."""
         self.names = [name_of(one) for one in range(goals)]
+        self.oracle.known = {PLAN, *self.names}
         await self.world.connect(made_up_plan(goals))
         self.oracle.patients = tuple(self.world.patients.values())
 
@@ -177,6 +189,13 @@ class Schedule:
             self.edit_there(goal, self.dice.choice(UNITS_THERE))
         await self.move_here()
         await self.new_here()
+        self.move_there()
+        self.born_there()
+        self.step_there()
+        if self.round % 2:
+            await self.title_here()
+        if self.round >= 2:
+            self.title_there()
 
     async def edit_in_a_run(self) -> None:
         """Edit one goal on either side, between two requests of a run."""
@@ -215,16 +234,92 @@ class Schedule:
         self._log(Edit("here", goal.id, "text", goal.text, None))
         await self.world.put(replace(plan, goals=(*plan.goals, goal)))
 
+    async def title_here(self) -> None:
+        plan = await self.world.plan(PLAN)
+        title = f"Title {len(self.edits):03}, written here"
+        self._log(Edit("here", PLAN, "title", title, plan.title))
+        await self.world.put(replace(plan, title=title))
+
+    def title_there(self) -> None:
+        if (now := self.oracle.plan_there()) is not None:
+            title, over = f"Title {len(self.edits):03}, written there", now.tree()["title"]
+            self._put(now, lambda tree: tree.update(title=title))
+            self._log(Edit("there", PLAN, "title", title, over))
+
+    def step_there(self) -> None:
+        """Begin a step there, or end it."""
+        if (now := self.oracle.plan_there()) is None:
+            return
+        here = self.oracle.here()
+        unit = self.dice.choice(sorted(here.steps()))
+        over = plan_value_there(now.tree(), unit, here)
+        if over is not None:
+            value = "completed" if over == "in-progress" else "in-progress"
+            text = f"Step of goal {unit.partition(':st-')[2].partition('.')[0]}"
+
+            def begin(tree: Json) -> None:
+                [step] = [one["detail"] for one in tree["activity"] if one["detail"]["description"] == text]
+                step["status"] = value
+
+            self._put(now, begin)
+            self._log(Edit("there", PLAN, unit, value, over))
+
+    def born_there(self) -> None:
+        """Write a goal there and list it in the care plan."""
+        if (now := self.oracle.plan_there()) is not None:
+            text = f"Goal born there {len(self.edits):03}"
+            goal = {
+                "resourceType": "Goal",
+                "lifecycleStatus": "active",
+                "description": {"text": text},
+                "subject": now.tree()["subject"],
+            }
+            made = ask(self.oracle.base, "POST", "Goal", goal)
+            assert made.status == 201
+            reference = {"reference": f"Goal/{made.tree()['id']}"}
+            self._put(now, lambda tree: tree["goal"].append(reference))
+            self._log(Edit("there", PLAN, "born", text, None))
+
+    def move_there(self) -> None:
+        """Move a short-term goal there: the milestone is taken out of one goal, then written into another."""
+        there = self.oracle.there()
+        child, parent = self.dice.choice(self.names[1:5]), self.dice.choice(self.names[::5])
+        tree, new, over = there.goal(child), there.goal(parent), there.value(child, "parent")
+        old = there.goal(over) if isinstance(over, str) else None
+        back = any((one.goal, one.unit, one.over) == (child, "parent", parent) for one in self.edits)
+        if tree is None or new is None or old is None or over == parent or back:
+            return  # there and back between two readings is no edit (design 5.3)
+        moved: list[Json] = []
+
+        def take_out(one: Json) -> None:
+            moved.extend(each for each in one["extension"] if f'"Goal/{tree["id"]}"' in json.dumps(each, default=str))
+            one["extension"] = [each for each in one["extension"] if each not in moved]
+            if not one["extension"]:
+                del one["extension"]
+
+        self._put(ask(self.oracle.base, "GET", f"Goal/{old['id']}"), take_out)
+        now = ask(self.oracle.base, "GET", f"Goal/{new['id']}")
+        self._put(now, lambda one: one.setdefault("extension", []).extend(moved))
+        self._log(Edit("there", child, "parent", parent, over))
+
+    def _put(self, now: Answer, edit: Callable[[Json], object]) -> None:
+        """Write what somebody made of a resource that was just read."""
+        edit(tree := now.tree())
+        address = f"{tree['resourceType']}/{tree['id']}"
+        stored = ask(self.oracle.base, "PUT", address, tree, if_match=now.headers["etag"])
+        assert stored.status == 200, stored.body
+        self.proxy.noted(now.tree())
+
     def edit_there(self, goal: str, unit: str) -> None:
         """Edit as the EHR's people do: read, change, write with If-Match. A goal that is not there yet can't be."""
         if (now := self.oracle.goal_there(goal)) is None:
             return
         over = value_there(now.tree(), unit)
         value = self._value(unit, "there", over)
-        change(tree := now.tree(), unit, value, self.world.now.isoformat())
-        stored = ask(self.oracle.base, "PUT", f"Goal/{tree['id']}", tree, if_match=now.headers["etag"])
-        assert stored.status == 200, stored.body
-        self.proxy.noted(now.tree())
+        if any((one.side, one.goal, one.unit, one.over) == ("there", goal, unit, value) for one in self.edits):
+            return  # there and back between two readings is no edit (design 5.3)
+        at = self.world.now.isoformat()
+        self._put(now, lambda tree: change(tree, unit, value, at))
         self._log(Edit("there", goal, unit, value, over))
 
     def _value(self, unit: str, side: Side, over: Json) -> str:

@@ -10,7 +10,7 @@ import http.client
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -23,6 +23,7 @@ Json: TypeAlias = Any
 Side: TypeAlias = Literal["here", "there"]
 
 _LIFECYCLE = {"declined": "rejected"}
+_STEP = {"planned": "not-started", "in_progress": "in-progress", "done": "completed", "skipped": "cancelled"}
 METERS = ("lost", "doubled", "silent", "writes", "claimed")
 COMPARED = ("text", "priority", "target_date", "status", "notes", "parent")
 
@@ -120,14 +121,17 @@ class Here:
 
     plan: Json
     items: Sequence[Mapping[str, Json]]
+    links: Mapping[str, str]
     system: str
     namespace: UUID
 
     def goals(self) -> dict[str, Json]:
         return {goal["id"]: goal for goal in self.plan["goals"]}
 
-    def value(self, goal_id: str, unit: str) -> Json:
-        goal = self.goals()[goal_id]
+    def value(self, owner: str, unit: str) -> Json:
+        if owner == self.plan["id"]:
+            return self.plan["title"] if unit == "title" else self.steps().get(unit)
+        goal = self.goals()[owner]
         match unit:
             case "status":
                 return _LIFECYCLE.get(goal["lifecycle"], goal["lifecycle"]).replace("_", "-")
@@ -135,6 +139,11 @@ class Here:
                 return sorted(one["text"] for one in goal.get("progress", ()) if one.get("visibility") == "shared")
             case _:
                 return goal.get(unit)
+
+    def steps(self) -> dict[str, str]:
+        """Return the status of each step, by the name of that unit."""
+        every = (step for goal in self.goals().values() for step in goal.get("steps", ()))
+        return {f"step:{one['id']}.status": _STEP.get(one["status"], one["status"]) for one in every}
 
     def wire_id(self, kind: str, local_id: str) -> str:
         return str(uuid5(self.namespace, f"{kind}/{self.plan['id']}/{local_id}"))
@@ -147,7 +156,7 @@ class Here:
 
 def _is_about(item: Mapping[str, Json], goal_id: str, unit: str) -> bool:
     name = item["unit"] or ""
-    if name.startswith("parent_map:"):
+    if name.startswith(("parent_map:", "step:")):
         return name == unit
     return item["owner"] == goal_id and (name in ("", "Goal", unit) or name.partition(":")[0] == unit.rstrip("s"))
 
@@ -161,14 +170,20 @@ class There:
     care_plans: Sequence[Json]
 
     def goal(self, goal_id: str) -> Json:
-        """Return the Goal that bears our goal's identifier, or `None`."""
-        wire_id = self.here.wire_id("Goal", goal_id)
-        return next((one for one in self.goals if wire_id in _values(one)), None)
+        """Return the Goal that bears our goal's identifier, or that was born there and taken over; or `None`."""
+        wire_id, born = self.here.wire_id("Goal", goal_id), self.here.links.get(goal_id)
+        found = [one for one in self.goals if wire_id in _values(one)]
+        return next(iter(found or [one for one in self.goals if f"Goal/{one['id']}" == born]), None)
 
     def names(self) -> dict[str, str]:
         """Return our goals' ids by their addresses there."""
-        known = {self.here.wire_id("Goal", goal_id): goal_id for goal_id in self.here.goals()}
-        return {f"Goal/{one['id']}": known[value] for one in self.goals for value in _values(one) if value in known}
+        found = ((self.goal(goal_id), goal_id) for goal_id in self.here.goals())
+        return {f"Goal/{one['id']}": goal_id for one, goal_id in found if one is not None} | {
+            f"Goal/{one['id']}": goal_id
+            for goal_id in self.here.goals()
+            for one in self.goals
+            if self.here.wire_id("Goal", goal_id) in _values(one)
+        }
 
     def parents(self, goal_id: str) -> list[str]:
         """Return the goals that name this one as a milestone."""
@@ -182,11 +197,13 @@ class There:
             if child == f"Goal/{wanted['id']}"
         )
 
-    def value(self, goal_id: str, unit: str) -> Json:
+    def value(self, owner: str, unit: str) -> Json:
+        if owner == self.here.plan["id"]:
+            return next((plan_value_there(one, unit, self.here) for one in self.care_plans), None)
         if unit == "parent":
-            parents = self.parents(goal_id)
+            parents = self.parents(owner)
             return parents[0] if len(parents) == 1 else parents or None
-        tree = self.goal(goal_id)
+        tree = self.goal(owner)
         return None if tree is None else value_there(tree, unit)
 
 
@@ -204,6 +221,15 @@ def value_there(tree: Json, unit: str) -> Json:
             return tree["lifecycleStatus"]
         case _:
             return sorted(one["text"] for one in tree.get("note", ()))
+
+
+def plan_value_there(care_plan: Json, unit: str, here: Here) -> Json:
+    """Return what a CarePlan there says of its title, or of the status of a step; a step is known by its text."""
+    if unit == "title":
+        return care_plan["title"]
+    steps = (step for goal in here.goals().values() for step in goal.get("steps", ()))
+    text = next(one["text"] for one in steps if f"step:{one['id']}.status" == unit)
+    return next((one["detail"]["status"] for one in care_plan.get("activity", ()) if _step(one) == text), None)
 
 
 def _values(tree: Json) -> set[str]:
@@ -229,6 +255,7 @@ class Oracle:
     base: str
     plan_id: str
     patients: Sequence[str] = field(default=())
+    known: Collection[str] = ()
     addresses: dict[str, str] = field(default_factory=dict)
 
     def here(self) -> Here:
@@ -241,22 +268,18 @@ class Oracle:
             rows = database.execute("SELECT kind, owner, unit, ours, theirs, why FROM inbox WHERE closed_at IS NULL")
             names = ("kind", "owner", "unit", "ours", "theirs", "why")
             items = [dict(zip(names, row, strict=True)) for row in rows]
+            linked = database.execute("SELECT local_id, kind || '/' || resource_id FROM links")
+            links = {local_id: address for local_id, address in linked if address is not None}
             [(system, namespace)] = database.execute("SELECT identifier_system, namespace FROM installation")
         for item in items:
             for name in ("ours", "theirs"):
                 item[name] = None if item[name] is None else json.loads(item[name], parse_float=Decimal)
-        return Here(json.loads(document, parse_float=Decimal), items, system, UUID(namespace))
-
-    def linked(self) -> list[str]:
-        """Return the addresses that our store knows."""
-        with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            rows = database.execute("SELECT kind, resource_id FROM links WHERE resource_id IS NOT NULL")
-            return [f"{kind}/{resource_id}" for kind, resource_id in rows]
+        return Here(json.loads(document, parse_float=Decimal), items, links, system, UUID(namespace))
 
     def _claimed(self, edits: Sequence[Edit]) -> Iterator[str]:
         with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?mode=ro", uri=True)) as database:
             rows = database.execute("SELECT touched FROM plan_revisions WHERE origin IS NOT NULL ORDER BY rev")
-            yield from _claims(edits, (json.loads(touched) for (touched,) in rows))
+            yield from _claims(edits, (json.loads(touched) for (touched,) in rows), self.known)
 
     def there(self) -> There:
         """Return everything there of our patients, or by an identifier of ours."""
@@ -268,6 +291,11 @@ class Oracle:
                 every = everything(self.base, f"{kind}?{one}")
                 trees |= {tree["id"]: tree for tree in every if self._is_ours(tree, here)}
         return There(here, list(found["Goal"].values()), list(found["CarePlan"].values()))
+
+    def plan_there(self) -> Answer | None:
+        """Read the CarePlan, `None` where it is not known to be there yet."""
+        address = self.here().links.get(self.plan_id)
+        return None if address is None else ask(self.base, "GET", address)
 
     def goal_there(self, goal: str) -> Answer | None:
         """Read one goal there, `None` where it is not there yet; where it is, is searched for once."""
@@ -297,10 +325,12 @@ class Oracle:
         )
 
 
-def _claims(edits: Sequence[Edit], revisions: Iterator[Json]) -> Iterator[str]:
+def _claims(edits: Sequence[Edit], revisions: Iterator[Json], known: Collection[str]) -> Iterator[str]:
     left = Counter((one.goal, one.unit, one.value) for one in edits if one.side == "there")
     for owner, unit, _, value in (one for touched in revisions for one in touched):
-        name = unit.partition(":")[0]
+        if unit.startswith(("membership:", "parent_map:", "order", "labels")) or owner not in known:
+            continue  # belongs to a goal that is taken over
+        name = unit if unit.startswith("step:") else unit.partition(":")[0]
         shown = value["text"] if name == "note" and value else value["lifecycle"] if name == "status" else value
         claim = (owner, name, str(shown).replace("_", "-") if name == "status" else shown)
         if not left[claim]:
@@ -310,6 +340,11 @@ def _claims(edits: Sequence[Edit], revisions: Iterator[Json]) -> Iterator[str]:
 
 def _lost(edits: Sequence[Edit], here: Here, there: There) -> Iterator[str]:
     for place, edit in enumerate(edits):
+        if edit.unit == "born":
+            both = [[one["text"] for one in here.goals().values()], [one["description"]["text"] for one in there.goals]]
+            if not all(edit.value in side for side in both):
+                yield f"{edit}"
+            continue
         now = here.value(edit.goal, edit.unit), there.value(edit.goal, edit.unit)
         later = [one for one in edits[place + 1 :] if (one.goal, one.unit) == (edit.goal, edit.unit)]
         if edit.unit == "note":
@@ -339,7 +374,7 @@ def _leaves(item: Mapping[str, Json]) -> set[str]:
         elif isinstance(one, list):
             pending += one
         elif isinstance(one, str):
-            found |= {one, one.replace("_", "-")}
+            found |= {one, one.replace("_", "-"), _STEP.get(one, one)}
     return found
 
 
@@ -376,10 +411,7 @@ def _silent(here: Here, there: There) -> Iterator[str]:
         if there.goal(goal_id) is None:
             yield f"{goal_id} is not there"
             continue
-        for unit in COMPARED:
-            mine, theirs = here.value(goal_id, unit), there.value(goal_id, unit)
-            if mine != theirs and not here.open_items(goal_id, unit):
-                yield f"{goal_id}.{unit}: {mine} here, {theirs} there"
+        yield from _differences(here, there, goal_id, COMPARED)
     for one in there.goals:
         if f"Goal/{one['id']}" not in names:
             yield f"Goal/{one['id']} is not here"
@@ -387,8 +419,14 @@ def _silent(here: Here, there: There) -> Iterator[str]:
         listed = sorted(names.get(one["reference"], one["reference"]) for one in plan.get("goal", ()))
         if listed != sorted(here.goals()):
             yield "the care plan's list of goals"
-        if plan["title"] != here.plan["title"] and not any(one["unit"] == "title" for one in here.items):
-            yield "title"
         mine = sorted(step["text"] for goal in here.goals().values() for step in goal.get("steps", ()))
         if sorted(_step(one) for one in plan.get("activity", ())) != mine:
             yield "steps"
+    yield from _differences(here, there, here.plan["id"], ("title", *here.steps()))
+
+
+def _differences(here: Here, there: There, owner: str, units: Sequence[str]) -> Iterator[str]:
+    for unit in units:
+        mine, theirs = here.value(owner, unit), there.value(owner, unit)
+        if mine != theirs and not here.open_items(owner, unit):
+            yield f"{owner}.{unit}: {mine} here, {theirs} there"

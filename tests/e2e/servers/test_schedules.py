@@ -7,6 +7,7 @@ to do writes nothing. `FHIRGOALS_LONG=1` plays a hundred seeds with a hundred go
 from __future__ import annotations
 
 import copy
+import json
 import os
 import uuid
 from collections import Counter
@@ -127,6 +128,15 @@ def edit_undone(one: Schedule, _goal: str) -> Undo:
     return changed_there(lambda tree: tree["description"].update(text=edit.over))(one, edit.goal)
 
 
+def taken_away(one: Schedule, goal: str) -> Undo:
+    """Take the child out of its parent there."""
+    there = one.oracle.there()
+    [parent] = there.parents(goal)
+    name = f"Goal/{there.goal(goal)['id']}"
+    kept = [each for each in there.goal(parent)["extension"] if f'"{name}"' not in json.dumps(each, default=str)]
+    return changed_there(lambda tree: tree.update(extension=kept))(one, parent)
+
+
 def edit_that_nobody_made(one: Schedule, _goal: str) -> Undo:
     """Take an edit there, which was taken over here, out of the log."""
     edit = one.edits.pop(-2)
@@ -145,9 +155,10 @@ FAULTS: Mapping[str, tuple[Callable[[Schedule, str], Undo], tuple[str, ...]]] = 
     "no priority": (changed_there(lambda tree: tree.pop("priority")), ("silent",)),
     "a note": (changed_there(lambda tree: tree.update(note=[{"text": "x"}])), ("silent",)),
     "a note twice": (changed_there(lambda tree: tree.update(note=[{"text": "x"}] * 2)), ("doubled", "silent")),
-    "not ours any more": (changed_there(lambda tree: tree.pop("identifier")), ("silent",)),
+    "a child without its parent": (taken_away, ("silent",)),
     "an entry of the goal list gone": (care_plan_changed(lambda tree: tree["goal"].pop()), ("silent",)),
     "an entry twice": (care_plan_changed(lambda tree: tree["goal"].append(tree["goal"][0])), ("doubled", "silent")),
+    "a step's status": (care_plan_changed(lambda tree: tree["activity"][0]["detail"].update(status="x")), ("silent",)),
     "a step gone": (care_plan_changed(lambda tree: tree["activity"].pop()), ("silent",)),
     "another title": (care_plan_changed(lambda tree: tree.update(title="x")), ("silent",)),
 }
