@@ -471,7 +471,8 @@ class _Judge:
         moves = [edit for edit in self.log.edits if edit.key == (child, "parent")]
         there = [edit for edit in moves if edit.side == item.connection]
         wrote = {value for edit in moves for value in (edit.value, edit.over)}
-        if not there or self.log.ever_withheld or self.log.ever_refused or place in wrote:
+        agreed = (item.connection, (child, "parent")) in self.log.agreed
+        if not there or not agreed or self.log.ever_withheld or self.log.ever_refused or place in wrote:
             return None
         if any(edit.side != item.connection for edit in moves) and place != NOTHING:
             return None  # one of two parents is ours: a clash

@@ -1,0 +1,43 @@
+"""`python -m tests.simulate.hunt --runs N --seed S CELL…`: plays the cells in turn until one run has a fault.
+
+Prints one line of JSON: after how many runs, which meter and what it says; `null` where none had one. A fault that the
+product has by itself in such a cell would be caught here too: `faults` is run when the cells are clean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+
+from tests.simulate.cells import read
+from tests.simulate.oracle import METERS
+from tests.simulate.run import play, script
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play until a fault shows; return 0 where one did."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulate.hunt", description=__doc__)
+    parser.add_argument("cells", nargs="+")
+    parser.add_argument("--runs", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    options = parser.parse_args(arguments)
+    cells = [read(cell) for cell in options.cells]
+    gc.disable()
+    for number in range(options.runs):
+        cell = cells[number % len(cells)]
+        verdict = play(script(cell, options.seed + number)).verdict
+        for meter in METERS:
+            lines = getattr(verdict, meter)
+            if lines:
+                print(json.dumps({"runs": number + 1, "meter": meter, "line": lines[0], "cell": str(cell)}))
+                return 0
+        if number % 50 == 49:
+            gc.collect()
+    print("null")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
