@@ -63,34 +63,6 @@ def test_preview_equals_apply(desk: Desk) -> None:
     assert desk.json("preview", "ehr-main")["operations"] == []
 
 
-def test_a_stale_preview_is_refused_item_by_item(desk: Desk) -> None:
-    """What was changed here since the preview is named, and nothing is sent."""
-    desk.armed()
-    file = desk.folder / "preview.json"
-    desk.ok("preview", "ehr-main", "--out", str(file))
-    edited = desk.folder / "edited.yaml"
-    text = (EXAMPLES / "02-ocd-exposure.yaml").read_text()
-    edited.write_text(text.replace("Reduce washing to 30 minutes", "Reduce washing to 25 minutes"))
-    desk.ok("put", str(edited), "--by", "staff-11", "--reason", "correction")
-    code, out, err = desk.run("apply", str(file))
-    assert code == 2
-    assert out == ""
-    assert "create Goal g-wash" in err
-    assert desk.goals() == {}
-
-
-def test_a_file_that_is_no_preview_is_refused(desk: Desk) -> None:
-    """Any other JSON, or no JSON, is named and nothing is done."""
-    desk.armed()
-    for content in ("{}", "[1]", "{", '{"schema": "fhirgoals-preview/1", "revisions": 1, "connections": []}'):
-        file = desk.folder / "other.json"
-        file.write_text(content)
-        code, _, err = desk.run("apply", str(file))
-        assert code == 2
-        assert "other.json" in err
-    assert desk.goals() == {}
-
-
 def test_edits_travel_and_a_closure_waits(desk: Desk) -> None:
     """A priority comes in, a closure becomes an item with exit code 1, and an old file can't undo what came in."""
     desk.armed()
