@@ -70,6 +70,8 @@ def arm(
             operations_table(store, counts)
             if linked:
                 say(f"Linked there already: {words.count(linked, 'resource')}.")
+            if found:
+                say()
             _say_found(store, name, found, staff)
         if not yes:
             if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -105,10 +107,11 @@ def match(
     yes: Annotated[bool, typer.Option("--yes", help="Link those that are proposed.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find goals and care plans there that carry our identifier and that no link knows, as after a restored store.
+    """Find what is ours there and lost its link.
 
-    By identifier alone, never by words. Whatever is in doubt is held. Nothing is written at the EHR; of a linked one
-    the next run judges each field: equal ones are agreed, for the others a person is asked.
+    Goals and care plans that carry our identifier and that no link knows, as after a store was restored. By identifier
+    alone, never by words; whatever is in doubt is held. Nothing is written at the EHR: of a linked one the next run
+    judges each field. Equal ones are agreed, for the others a person is asked.
     """
     staff = actor(by)
     with session_of(context).open() as store:
@@ -139,7 +142,6 @@ def _say_found(store: Store, name: str, found: Sequence[Candidate], staff: str |
         plans = [stored.plan for stored in tx.plans.list()]
     titles = {(plan.id, goal.id): goal.text or goal.id for plan in plans for goal in plan.goals}
     titles |= {(plan.id, plan.id): plan.title or plan.id for plan in plans}
-    say()
     say("There already, with our identifier and no link:")
     say()
     rows = [
@@ -154,7 +156,7 @@ def _say_found(store: Store, name: str, found: Sequence[Candidate], staff: str |
     table(("of", "which", "at the EHR", "why"), rows, unbroken=("at the EHR",))
     say()
     if staff is not None and any(one.proposed for one in found):
-        say(f"Link those that are ours first: fhirgoals ehr match {name} --yes --by {staff}")
+        say(f"Link those that are ours: fhirgoals ehr match {name} --yes --by {staff}")
     if any(not one.proposed for one in found):
         say("The others are left alone: find out at the EHR what they are, and mend them there.")
 

@@ -40,9 +40,10 @@ def guard(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what was taken away and changed within 24 hours against the limits, and what waits because of them.
+    """Show what the guard counted and stopped, or let it pass once.
 
-    With --clear the next run passes the guard, that run alone: look first at `preview NAME --stopped`.
+    It counts what was taken away and changed within 24 hours, here and there, and stops a plan that goes past the
+    limits. With --clear the next run passes the guard, that run alone: look first at `preview NAME --stopped`.
     """
     if not clear_ and (by is not None or reason is not None):
         raise InputError("--by and --reason go with --clear")

@@ -101,16 +101,21 @@ def list_(context: typer.Context, connection: Name, as_json: JsonOption = False)
     if not links:
         say(f"Nobody is linked yet. Look for them: fhirgoals patients match {connection} --by STAFF")
         return
-    rows = [
-        [
-            short(names.get(one.local_id, one.local_id), 27),
-            one.reference,
-            one.local_id,
-            _state(one, leaving),
+    for place, kind in enumerate(dict.fromkeys(one.kind for one in links)):
+        rows = [
+            [
+                short(names.get(one.local_id, one.local_id), 40),
+                one.reference.removeprefix(f"{kind}/"),
+                one.local_id,
+                _state(one, leaving),
+            ]
+            for one in links
+            if one.kind == kind
         ]
-        for one in links
-    ]
-    table(("name", "at the EHR", "id", "state"), rows, unbroken=("at the EHR",))
+        if place:
+            say()
+        resource = f"{kind}/"
+        table((words.WHO[kind], resource, "id", "state"), rows, unbroken=(resource,))
     if leaving:
         say()
         say(f"What was written into a chart that is left goes with the next run: fhirgoals sync {connection}")

@@ -79,11 +79,11 @@ def say_left(connection: str, only: Only) -> bool:
     new = [one for one in left if one.why == "not_in_the_file"]
     moved = [one for one in left if one.why != "not_in_the_file"]
     if moved:
-        head = f"{words.count(len(moved), 'item')} of the preview, {len(only.done):,} done"
+        head = f"{words.count(len(moved), 'item')} of the preview left alone, {len(only.done):,} done"
         lines = [f"  {_operation(one.item)}: {_because(one)}" for one in moved]
         more = len(lines) - _MOST_LINES
         shown = [*lines[:_MOST_LINES], f"  … and {more:,} more"] if more > 0 else lines
-        typer.echo(f"error: {connection}: not done: {head}:", err=True)
+        typer.echo(f"error: {connection}: {head}:", err=True)
         typer.echo("\n".join(shown), err=True)
         typer.echo(f"  Preview again: fhirgoals preview {connection} --out FILE", err=True)
     if new:

@@ -153,7 +153,14 @@ def totals(operations: Sequence[Resource]) -> str:
     return "; ".join(f"{kind}: {number}" for kind, number in kinds.items()) + "."
 
 
-_WHAT = {"create": "new there", "update": "change there", "pull": "take over here"}
+_WHAT = {
+    "create": "new there",
+    "update": "change there",
+    "retract": "take back there",
+    "delete": "delete there",
+    "pull": "take over here",
+    "adopt": "new here",
+}
 _OF = {"Goal": "goal", "CarePlan": "care plan"}
 
 
@@ -165,9 +172,11 @@ def _row(operation: Resource, titles: dict[str, str]) -> list[str]:
         owners = list(dict.fromkeys(one.partition("/")[0] for one in units))
         fields = ", ".join(dict.fromkeys(_field(one.partition("/")[2]) for one in units))
         return [_WHAT[kind], "goal", "; ".join(short(titles.get(one, one), 48) for one in owners), fields]
+    if kind == "adopt":
+        return [_WHAT[kind], "goal", "one that was added at the EHR", "all"]
     local = str(operation["id"])
     of = _OF.get(str(operation["resource"]), "")
-    fields = "all" if kind == "create" else ", ".join(dict.fromkeys(_field(one) for one in units))
+    fields = "all" if kind in ("create", "delete") else ", ".join(dict.fromkeys(_field(one) for one in units))
     return [_WHAT.get(kind, kind), of, short(titles.get(local, local), 48), fields]
 
 

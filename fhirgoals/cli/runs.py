@@ -16,6 +16,7 @@ from fhirgoals.cli.session import now, session_of
 from fhirgoals.errors import FhirgoalsError, Refused
 from fhirgoals.store import Store
 from fhirgoals.store.connections import Connection
+from fhirgoals.store.restored import REASON as RESTORED
 from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.planned_items import Marks
 from fhirgoals.sync.run import Counts
@@ -91,7 +92,9 @@ def sync(
         chosen = connections(store, connection)
         running = [one for one in chosen if one.state != "paused"]
         if connection is not None and not running:
-            raise Refused(f"{connection} is paused: `fhirgoals ehr resume {connection}` first")
+            restored = any(one.state_reason == RESTORED for one in chosen)
+            then = RESTORED if restored else f"`fhirgoals ehr resume {connection}` first"
+            raise Refused(f"{connection} is paused: {then}")
         for one in chosen:
             if one.state == "paused":
                 note(f"note: {one.name} is paused and was left alone")

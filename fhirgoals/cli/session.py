@@ -78,7 +78,7 @@ def told_of_a_restore(store: Store) -> None:
         names = ", ".join(store.paused)
         note(
             f"note: this store was restored, copied or moved; until a person looked it writes nothing to {names}."
-            " Next, for each: fhirgoals ehr match NAME, fhirgoals preview NAME, fhirgoals ehr resume NAME"
+            " Next, for each: fhirgoals ehr match NAME --by STAFF, fhirgoals preview NAME, fhirgoals ehr resume NAME"
         )
 
 

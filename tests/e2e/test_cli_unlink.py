@@ -60,7 +60,9 @@ def test_a_chart_is_left_by_the_next_run(desk: Desk, way: str) -> None:
     link = patient(desk)
     assert link is not None
     assert link["status"] == "unlinking"
-    assert "is being unlinked" in desk.ok("patients", "list", "ehr-main")
+    [line] = [line for line in desk.ok("patients", "list", "ehr-main").splitlines() if CLIENT in line]
+    assert link["reference"].removeprefix("Patient/") in line
+    assert line.endswith("is being unlinked")
     code, _, err = desk.run(*UNLINK, "--retract", *WHY)
     assert (code, "already" in err) == (2, True)
     operations = desk.json("preview", "ehr-main")["operations"]

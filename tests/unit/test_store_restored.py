@@ -176,6 +176,8 @@ def test_it_is_said_once(file: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert '"paused"' in told.out
     assert main(["--store", f"sqlite:///{copy}", "ehr", "list", "--json"]) == 0
     assert capsys.readouterr().err == ""
+    assert main(["--store", f"sqlite:///{copy}", "sync", "armed"]) == 2
+    assert REASON in capsys.readouterr().err
 
 
 def test_an_upgrade_keeps_everything(file: Path) -> None:
