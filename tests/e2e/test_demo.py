@@ -533,7 +533,7 @@ def test_words_said_after_the_withdrawal_are_a_leak(played: tuple[World, Played]
 def test_a_report_that_does_not_match_the_history_is_a_fault(played: tuple[World, Played]) -> None:
     """The number of versions that the run reports as left is compared with the EHR's own history."""
     world, done = played
-    [report] = done.retracted
+    [report] = [one for one in done.retracted if one["way"] != "references"]
     for told in ([], [{**report, "versions_left": 0}], [report, report]):
         verdict = judged(world, replace(done, retracted=told))
         assert any("versions reported as left" in line for line in verdict.faults)
