@@ -176,16 +176,12 @@ def _bounded(tree: Value) -> None:
 
 def _control_characters(tree: Value, path: str = "") -> Iterator[Fault]:
     """Yield the path of every text or key that no FHIR string and no narrative could carry."""
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            if _CONTROL.search(key):
-                yield Fault(joined(path, key), "holds a control character that no text may have")
-            yield from _control_characters(value, joined(path, key))
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from _control_characters(value, joined(path, index))
-    elif isinstance(tree, str) and _CONTROL.search(tree):
-        yield Fault(path, "holds a control character that no text may have")
+    texts = [(joined(path, key), key) for key in tree] if isinstance(tree, dict) else [(path, tree)]
+    unwritable = (at for at, text in texts if isinstance(text, str) and _CONTROL.search(text))
+    yield from (Fault(at, "holds a control character that no text may have") for at in unwritable)
+    parts = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    for name, value in parts:
+        yield from _control_characters(value, joined(path, name))
 
 
 def _plan_tree(tree: Value, name: str) -> dict[str, Value]:

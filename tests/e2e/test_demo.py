@@ -118,7 +118,7 @@ def played_at(url: str, capsys: pytest.CaptureFixture[str], *options: str) -> di
 
 def local_scores(url: str) -> set[str]:
     """The digits of the EHR's own extension in the goals that stand at a server."""
-    bundle: Any = exact_json.loads(Server(url).ask("GET", "Goal?_count=1000").body)
+    bundle: Any = exact_json.loads(Server(url).ask("GET", "Goal?_count=500&_sort=-_lastUpdated").body)
     extensions = [one for entry in bundle["entry"] for one in entry["resource"].get("extension", ())]
     return {str(one["valueDecimal"]) for one in extensions if one["url"].endswith("/local-score")}
 

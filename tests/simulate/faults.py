@@ -17,6 +17,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.simulate.cells import read
+from tests.simulate.run import play, script
+
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("faults.toml")
 COPIED = ("fhirgoals", "tests", "config", "examples")
@@ -45,27 +48,53 @@ def faults() -> tuple[Fault, ...]:
     return tuple(Fault(**{**row, "cells": tuple(row["cells"])}) for row in rows)
 
 
-def hunt(fault: Fault, runs: int, seed: int) -> dict[str, object] | None:
-    """Return how the simulator caught a fault, or `None` where it did not; the product itself is left alone."""
+@dataclass(frozen=True)
+class Caught:
+    """How a fault was caught: after how many runs, in which cell and run, by which meter."""
+
+    runs: int
+    meter: str
+    line: str
+    cell: str = ""
+    seed: int = 0
+
+
+def hunt(fault: Fault, runs: int, seed: int) -> Caught | None:
+    """Return how the simulator caught a fault, or `None` where it did not; the product itself is left alone.
+
+    A run that has that fault in the product as it is does not count.
+    """
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in COPIED:
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "servers", "node*"))
         place = copy / fault.file
         place.write_text(fault.broken(place.read_text(encoding="utf-8")), encoding="utf-8")
-        command = [sys.executable, "-m", "tests.simulate.hunt", "--runs", str(runs), "--seed", str(seed)]
-        done = subprocess.run(
-            [*command, *fault.cells],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    if done.returncode not in (0, 1):
-        return {"runs": 0, "meter": "import", "line": done.stderr.strip().splitlines()[-1]}
-    found: dict[str, object] | None = json.loads(done.stdout.splitlines()[-1])
-    return found
+        done = 0
+        while done < runs:
+            caught = _hunted(copy, fault, runs - done, seed + done, done)
+            if caught is None:
+                return None
+            if not caught.cell or not getattr(play(script(read(caught.cell), caught.seed)).verdict, caught.meter):
+                return caught
+            done = caught.runs
+    return None
+
+
+def _hunted(copy: Path, fault: Fault, runs: int, seed: int, done: int) -> Caught | None:
+    command = [sys.executable, "-m", "tests.simulate.hunt", "--runs", str(runs), "--seed", str(seed)]
+    played = subprocess.run(
+        [*command, *fault.cells],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if played.returncode not in (0, 1):
+        return Caught(done, "crash", played.stderr.strip().splitlines()[-1])
+    row = json.loads(played.stdout.splitlines()[-1])
+    return None if row is None else Caught(**{**row, "runs": done + row["runs"]})
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
             missed += 1
             print(f"MISSED  {fault.name}: {options.runs} runs", flush=True)
         else:
-            print(f"{found['runs']:6}  {fault.name}: {found['meter']}: {found['line']}", flush=True)
+            print(f"{found.runs:6}  {fault.name}: {found.line}", flush=True)
     return 1 if missed else 0
 
 

@@ -1,7 +1,7 @@
 """`python -m tests.simulate.hunt --runs N --seed S CELL…`: plays the cells in turn until one run has a fault.
 
-Prints one line of JSON: after how many runs, which meter and what it says; `null` where none had one. A fault that the
-product has by itself in such a cell would be caught here too: `faults` is run when the cells are clean.
+Prints one line of JSON: after how many runs, which meter and what it says; `null` where none had one. `faults` runs it
+in a copy of the product.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     cells = [read(cell) for cell in options.cells]
     gc.disable()
     for number in range(options.runs):
-        cell = cells[number % len(cells)]
+        cell = cells[(options.seed + number) % len(cells)]
         verdict = play(script(cell, options.seed + number)).verdict
         for meter in METERS:
             lines = getattr(verdict, meter)
             if lines:
-                print(json.dumps({"runs": number + 1, "meter": meter, "line": lines[0], "cell": str(cell)}))
+                found = {"runs": number + 1, "meter": meter, "line": lines[0], "cell": str(cell)}
+                print(json.dumps({**found, "seed": options.seed + number}))
                 return 0
         if number % 50 == 49:
             gc.collect()

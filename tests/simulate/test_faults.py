@@ -32,4 +32,4 @@ def test_a_fault_is_caught() -> None:
     [fault] = [fault for fault in FAULTS if fault.name == "every question is closed at once"]
     found = hunt(fault, 50, 0)
     assert found is not None
-    assert found["meter"] in ("silent", "lost")
+    assert found.meter in ("silent", "lost")
