@@ -359,8 +359,11 @@ class Writes:
         linked = with_link(view, link)
         knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
         after = with_stored(there, key, found, refs_of(linked), knowledge)
-        pairs = settled_by(view, there, after, units, etag)
-        dropped = dropped_values(view, there, after, units)
+        # A recovered call is compared with what is remembered: that tells what it dropped only if it was built on that.
+        known = view.links.get(key)
+        built_on = action != "recovered" or (known is not None and known.etag == etag)
+        pairs = settled_by(view, there, after, units, etag if built_on else None)
+        dropped = dropped_values(view, there, after, units) if built_on else []
 
         def work(tx: Tx) -> None:
             tx.links.put(link)
