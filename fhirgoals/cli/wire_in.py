@@ -18,7 +18,6 @@ import msgspec
 from fhirgoals.cli.wire_out import MAPPED_BASE, people_on_wire, problems_on_wire
 from fhirgoals.domain.codes import ParticipantRole, Sensitivity
 from fhirgoals.domain.identity import Installation
-from fhirgoals.domain.invariants import check, errors
 from fhirgoals.domain.records import (
     Achievement,
     Client,
@@ -41,6 +40,7 @@ from fhirgoals.mappers.careplan import CAREPLAN
 from fhirgoals.mappers.goal import GOAL
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs, participants_of, visible
+from fhirgoals.sync.newborn import errors_of
 from fhirgoals.sync.reading import member_ids
 
 replace = msgspec.structs.replace
@@ -136,7 +136,7 @@ def laid_over(plan: Plan, resources: Iterable[Resource], installation: Installat
 def _changed(plan: Plan, theirs: Values, ours: Values, candidates: Iterable[Unit]) -> ReadBack:
     left: list[Unit] = []
     taken: list[Unit] = []
-    faults = {(one.code, one.path) for one in errors(check(plan))}
+    faults = errors_of(plan)
     for unit in sorted(candidates, key=lambda unit: (unit.name.startswith("step:"), unit)):
         if same_value(theirs.get(unit), ours.get(unit)):
             continue
@@ -145,7 +145,7 @@ def _changed(plan: Plan, theirs: Values, ours: Values, candidates: Iterable[Unit
         except CannotTake:
             left.append(unit)
             continue
-        if {(one.code, one.path) for one in errors(check(changed))} <= faults:
+        if errors_of(changed) <= faults:
             plan = changed
             taken.append(unit)
         else:

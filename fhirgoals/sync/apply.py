@@ -30,7 +30,7 @@ from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.call import Call, Sent
+from fhirgoals.sync.call import Call, Sent, forgets
 from fhirgoals.sync.context import LEASE_S, Context, stored_as
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, passes
@@ -60,7 +60,6 @@ from fhirgoals.sync.view import (
     with_plan,
     without_link,
 )
-from fhirgoals.sync.withdraw import WITHDRAWN_REV
 
 T = TypeVar("T")
 
@@ -354,8 +353,7 @@ class Writes:
         Of the calls to one resource with one ETag only one can land; those with another one are looked into apart.
         """
         at = self.context.clock()
-        forgets = bool(units) and action != "push" and all(one.rev == WITHDRAWN_REV for one in units.values())
-        link = link_of(view, *key, found, at, "withheld" if forgets else "ok")
+        link = link_of(view, *key, found, at, "withheld" if action != "push" and forgets(units) else "ok")
         linked = with_link(view, link)
         knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
         after = with_stored(there, key, found, refs_of(linked), knowledge)

@@ -63,6 +63,11 @@ class Call:
         return self.before is None
 
 
+def forgets(units: Mapping[Unit, Sent]) -> bool:
+    """Tell whether everything that is carried is taken back: such a call leaves nothing of ours in its resource."""
+    return bool(units) and all(sent.rev == WITHDRAWN_REV for sent in units.values())
+
+
 def describe(calls: Iterable[Call]) -> list[dict[str, Json]]:
     """Return calls as people and programs read them: method, resource and the names of the units."""
     return [

@@ -96,8 +96,8 @@ def _with_goal(view: View, plan: Plan, local_id: str, tree: Resource, reading: R
             grown = with_units(grown, {unit: value}, origin)
         except CannotTake:
             continue
-    faults = _errors(plan)
-    return grown if _errors(grown) <= faults else _as_root(grown, plan, local_id, faults)
+    faults = errors_of(plan)
+    return grown if errors_of(grown) <= faults else _as_root(grown, plan, local_id, faults)
 
 
 def _as_root(grown: Plan, plan: Plan, local_id: str, faults: set[tuple[str, str]]) -> Plan | None:
@@ -107,7 +107,7 @@ def _as_root(grown: Plan, plan: Plan, local_id: str, faults: set[tuple[str, str]
         for one, before in zip(grown.goals, (*plan.goals, grown.goals[-1]), strict=True)
     )
     alone = msgspec.structs.replace(grown, goals=goals)
-    return alone if _errors(alone) <= faults else None
+    return alone if errors_of(alone) <= faults else None
 
 
 def _of_goal(plan_id: str, local_id: str, values: Values) -> Values:
@@ -133,7 +133,8 @@ def _pairs(before: Plan, after: Plan, there: There, links: list[Link]) -> dict[U
     }
 
 
-def _errors(plan: Plan) -> set[tuple[str, str]]:
+def errors_of(plan: Plan) -> set[tuple[str, str]]:
+    """Return the broken rules of a plan, each with its place: what is taken from an EHR may add none."""
     return {(finding.code, finding.path) for finding in check(plan) if finding.severity == "error"}
 
 

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Literal, TypeAlias
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Pair, Unit, same_value
+from fhirgoals.domain.units import Json, Pair, Unit, same_value
 from fhirgoals.fhir.answers import (
     Answer,
     Forbidden,
@@ -24,12 +24,11 @@ from fhirgoals.fhir.answers import (
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
-from fhirgoals.sync.call import Call, Sent, Way
+from fhirgoals.sync.call import Call, Sent, Way, forgets
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.view import View, disclosed, ours_of, refs_of
-from fhirgoals.sync.withdraw import WITHDRAWN_REV
 
 Why: TypeAlias = Literal[
     "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later", "not_planned"
@@ -110,7 +109,7 @@ def repeated(view: View, intent: Intent, current: Found, then: Plan | None, on: 
         return None
     units = sent_units(intent)
     shown = ours.refused is None and (intent.kind == "CarePlan" or intent.local_id in ours.goals)
-    taken_back = bool(units) and intent.method != "create" and all(one.rev == WITHDRAWN_REV for one in units.values())
+    taken_back = intent.method != "create" and forgets(units)
     says = {unit for unit, one in units.items() if one.ours is not None}
     if (shown and taken_back) or (shown and not says <= ours.visible.keys()) or (not shown and says):
         return None
@@ -132,9 +131,8 @@ def dropped_values(view: View, before: There, after: There, units: Mapping[Unit,
 
     A server that drops what it can't hold drops it at every write, whoever wrote it: the value stays in our history.
     """
-    had, has = before.theirs.assembled.values, after.theirs.assembled.values
-    gone = (unit for unit, value in had.items() if unit not in units and not same_value(value, has.get(unit)))
-    seen = (Seen(unit, view.bases.get(unit), None, had[unit]) for unit in gone)
+    gone = _gone(before, after, units)
+    seen = (Seen(unit, view.bases.get(unit), None, had) for unit, (had, _) in gone.items())
     return [Verdict(one, Action.IGNORE, "dropped_there") for one in seen if changed(one)[1]]
 
 
@@ -143,13 +141,21 @@ def less_held(view: View, before: There, after: There, units: Mapping[Unit, Sent
 
     It holds less from now on, which is no edit of anybody (design 5.3).
     """
-    had, has = before.theirs.assembled.values, after.theirs.assembled.values
-    gone = (unit for unit, value in had.items() if unit not in units and not same_value(value, has.get(unit)))
-    kept = ((unit, view.bases.get(unit)) for unit in gone)
+    pairs: dict[Unit, Pair] = {}
+    for unit, (had, has) in _gone(before, after, units).items():
+        pair = view.bases.get(unit)
+        if pair is not None and same_value(pair.theirs, had):
+            pairs[unit] = Pair(pair.ours, has, pair.rev)
+    return pairs
+
+
+def _gone(before: There, after: There, units: Mapping[Unit, Sent]) -> dict[Unit, tuple[Json, Json]]:
+    """Return the units that a call did not carry and that stand there otherwise after it, with both values."""
+    has = after.theirs.assembled.values
     return {
-        unit: Pair(pair.ours, has.get(unit), pair.rev)
-        for unit, pair in kept
-        if pair is not None and same_value(pair.theirs, had[unit])
+        unit: (had, has.get(unit))
+        for unit, had in before.theirs.assembled.values.items()
+        if unit not in units and not same_value(had, has.get(unit))
     }
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
 
-from fhirgoals.domain.invariants import check
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json, Pair, Unit
 from fhirgoals.domain.with_units import CannotTake, with_units
@@ -22,7 +21,7 @@ from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
-from fhirgoals.sync.newborn import Adoption, adopt
+from fhirgoals.sync.newborn import Adoption, adopt, errors_of
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import origin_of
@@ -243,7 +242,7 @@ class _Run:
     def _taken(self, pulls: Mapping[Unit, Verdict]) -> tuple[Plan, list[Unit]]:
         """Return our record with the EHR's edits in it, one by one; what would break an invariant is held."""
         plan = self.view.plan
-        faults = _errors(plan)
+        faults = errors_of(plan)
         accepted: list[Unit] = []
         for unit, verdict in pulls.items():
             origin = origin_of(self.view, self.there.found, unit)
@@ -252,7 +251,7 @@ class _Run:
             except CannotTake:
                 self.cannot[unit] = "no_place_here"
                 continue
-            if not _errors(after) <= faults:
+            if not errors_of(after) <= faults:
                 self.cannot[unit] = "would_break_an_invariant"
                 continue
             plan = after
@@ -344,10 +343,6 @@ class _Run:
         self.outcome.conflicts = kinds.count("conflict")
         self.outcome.proposals = kinds.count("proposal")
         self.outcome.held = len(kinds) - self.outcome.conflicts - self.outcome.proposals
-
-
-def _errors(plan: Plan) -> set[tuple[str, str]]:
-    return {(finding.code, finding.path) for finding in check(plan) if finding.severity == "error"}
 
 
 def _told(view: View, there: There) -> frozenset[Key]:

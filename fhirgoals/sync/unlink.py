@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json
 from fhirgoals.errors import Refused
 from fhirgoals.store.tx import Tx
@@ -30,7 +31,7 @@ def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, re
     links = [one for one in tx.people.links(connection) if (one.kind, one.local_id) == ("Patient", client_id)]
     if not links:
         raise Refused(f"client {client_id} is not linked at {connection}: `fhirgoals patients list {connection}`")
-    plans = [one.plan for one in tx.plans.list() if one.plan.client is not None and one.plan.client.id == client_id]
+    plans = _plans_of(tx, client_id)
     sent = [link for plan in plans for link in tx.links.for_plan(connection, plan.id)]
     if sent and not retract:
         raise Refused(
@@ -53,12 +54,15 @@ def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, re
 def _forget(tx: Tx, connection: str, client_id: str) -> None:
     """Forget who the client is there, and the problems and related people of that chart."""
     tx.people.unlink(connection, "Patient", client_id)
-    plans = [one.plan for one in tx.plans.list() if one.plan.client is not None and one.plan.client.id == client_id]
-    for plan in plans:
+    for plan in _plans_of(tx, client_id):
         for problem in plan.problems:
             tx.people.unlink(connection, "Condition", f"{plan.id}/{problem.id}")
         for participant in plan.participants:
             tx.people.unlink(connection, "RelatedPerson", participant.ref)
+
+
+def _plans_of(tx: Tx, client_id: str) -> list[Plan]:
+    return [one.plan for one in tx.plans.list() if one.plan.client is not None and one.plan.client.id == client_id]
 
 
 def chart_of(tx: Tx, connection: str, client_id: str) -> str | None:
@@ -69,7 +73,7 @@ def chart_of(tx: Tx, connection: str, client_id: str) -> str | None:
 
 def finish(tx: Tx, connection: str, client_id: str, at: datetime) -> bool:
     """Forget the patient when nothing of the client stands there any more; return whether that is so."""
-    plans = [one.plan for one in tx.plans.list() if one.plan.client is not None and one.plan.client.id == client_id]
+    plans = _plans_of(tx, client_id)
     if any(tx.links.for_plan(connection, plan.id) or tx.intents.for_plan(connection, plan.id) for plan in plans):
         return False
     tx.cursors.set(connection, scope_of(client_id), {}, at)

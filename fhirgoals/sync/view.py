@@ -70,6 +70,11 @@ class View:
         return self.people.get(client.id) if client else None
 
     @property
+    def void(self) -> frozenset[str]:
+        """Ids of the goals that we marked entered-in-error."""
+        return frozenset(goal.id for goal in self.plan.goals if goal.lifecycle == "entered_in_error")
+
+    @property
     def sent_before(self) -> frozenset[str]:
         """Ids of the plan, goals and steps that this connection was sent earlier."""
         steps = {unit.member for unit in self.bases if unit.family == "steps"}
@@ -160,7 +165,6 @@ def ours_of(view: View, on: date) -> Ours:
         if entry.origin is not None and entry.origin.system == view.connection
     )
     retract = view.config.retract
-    void = frozenset(goal.id for goal in view.plan.goals if goal.lifecycle == "entered_in_error")
     if shown.plan is None:
         refused = WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed"
         return Ours(view.plan.id, view.rev, {}, revs=view.revs, born_there=born_there, refused=refused, retract=retract)
@@ -177,7 +181,7 @@ def ours_of(view: View, on: date) -> Ours:
     hidden = {unit: value for unit, value in real.items() if unit not in seen}
     kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
     return Ours(
-        view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract, void=void
+        view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract, void=view.void
     )
 
 
@@ -193,8 +197,7 @@ def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Un
 
 def knowledge_of(view: View) -> Knowledge:
     """Return what reading the EHR needs to know of our side."""
-    void = frozenset(goal.id for goal in view.plan.goals if goal.lifecycle == "entered_in_error")
-    return Knowledge(member_ids(view.plan), view.bases, void, read_again=view.read_again)
+    return Knowledge(member_ids(view.plan), view.bases, view.void, read_again=view.read_again)
 
 
 def there_of(view: View, found: Mapping[Key, Found], missing: Mapping[Key, Place]) -> There:

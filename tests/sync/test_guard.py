@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import msgspec
 import pytest
 
-from fhirgoals.domain.records import Withheld
 from fhirgoals.sync.guard import Tally, clear, stops
-from tests.sync.world import World, example, taken_back, world
+from tests.sync.world import started, taken_back, withhold, world
 
 PLAN = "plan-dep-01"
 SENT = ["g-ba", "g-thought", "g-sleep", "g-move", "g-social", "g-gratitude", "g-work"]
@@ -46,26 +44,11 @@ def test_the_limits(planned: Tally, before: Tally, links: int, why: tuple[str, i
     assert (stop and (stop.why, stop.found, stop.limit)) == why
 
 
-async def withhold(here: World, goals: list[str]) -> None:
-    plan = await here.plan(PLAN)
-    disclosure = msgspec.structs.replace(plan.disclosure, withheld=tuple(Withheld(target=one) for one in goals))
-    marked = tuple(msgspec.structs.replace(one, share="withheld") if one.id in goals else one for one in plan.goals)
-    await here.put(msgspec.structs.replace(plan, goals=marked, disclosure=disclosure))
-
-
-async def started(here: World) -> None:
-    plan = example("01")
-    await here.add_connection()
-    await here.put(plan)
-    await here.know_people(plan)
-    await here.sync()
-
-
 async def test_six_goals_at_once_wait_for_a_person() -> None:
     """Six goals to be deleted at once: nothing is written, one item says why; cleared, the next run does it."""
     with world(retract="delete") as here:
         await started(here)
-        await withhold(here, SENT[:6])
+        await withhold(here, PLAN, *SENT[:6])
         planned = await here.runner().preview()
         counts = await here.sync()
         assert (counts.writes, taken_back(counts), taken_back(planned)) == (0, [], [])
@@ -83,14 +66,14 @@ async def test_the_clearance_holds_for_one_run_and_the_day_counts() -> None:
     """Three goals, then three more within the day: the second three wait; a day later they go without a person."""
     with world(retract="delete") as here:
         await started(here)
-        await withhold(here, SENT[:3])
+        await withhold(here, PLAN, *SENT[:3])
         assert len(taken_back(await here.sync())) == 3
-        await withhold(here, SENT[:6])
+        await withhold(here, PLAN, *SENT[:6])
         assert taken_back(await here.sync()) == []
         here.now += timedelta(hours=24)
         assert len(taken_back(await here.sync())) == 3
         at = here.clock()
         await here.store.write(lambda tx: clear(tx, "ehr-main", by="it-1", at=at))
         assert (await here.sync()).writes == 0
-        await withhold(here, [*SENT, "g-mood", "g-selfcare", "g-resilience", "g-create"])
+        await withhold(here, PLAN, *SENT, "g-mood", "g-selfcare", "g-resilience", "g-create")
         assert taken_back(await here.sync()) == []

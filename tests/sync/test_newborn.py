@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from fhirgoals.domain.disclosure import disclose
-from fhirgoals.domain.records import Plan
-from tests.sync.world import World, example, world
+from tests.sync.world import World, started, world
 
 PLAN = "plan-dep-01"
 WORDS = "Walk to the ward kitchen and back each morning"
@@ -19,15 +18,6 @@ WORDS = "Walk to the ward kitchen and back each morning"
 def here() -> Iterator[World]:
     with world() as one:
         yield one
-
-
-async def started(here: World) -> Plan:
-    plan = example("01")
-    await here.add_connection()
-    await here.put(plan)
-    await here.know_people(plan)
-    await here.sync()
-    return plan
 
 
 def born(here: World, *, listed: bool = True, **changes: Any) -> str:

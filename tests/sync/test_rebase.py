@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fhirgoals.domain.units import Pair
-from tests.sync.world import World, example, world
+from tests.sync.world import World, started, world
 
 PLAN = "plan-dep-01"
 SLEEP = "Be out of bed by 07:00 on at least six days a week for three weeks"
@@ -19,14 +19,6 @@ SLEEP = "Be out of bed by 07:00 on at least six days a week for three weeks"
 def here() -> Iterator[World]:
     with world() as one:
         yield one
-
-
-async def started(here: World) -> None:
-    plan = example("01")
-    await here.add_connection()
-    await here.put(plan)
-    await here.know_people(plan)
-    await here.sync()
 
 
 async def as_an_older_mapper_left_it(here: World) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from fhirgoals.domain.records import Plan, Withheld
+from fhirgoals.domain.records import Plan
 from fhirgoals.fhir.wire import Request
 from fhirgoals.sync.guard import clear
-from tests.sync.world import World, example, taken_back, world
+from tests.sync.world import World, started, taken_back, withhold, world
 
 PLAN, GOAL = "plan-dep-01", "g-explore-empty"
 EMPTY = "Understand what feeds the lasting dissatisfaction behind an outwardly successful life"
@@ -23,22 +23,6 @@ WAYS = ("blank", "entered_in_error", "delete")
 def here(request: pytest.FixtureRequest) -> Iterator[World]:
     with world(retract=request.param) as one:
         yield one
-
-
-async def started(here: World) -> Plan:
-    plan = example("01")
-    await here.add_connection()
-    await here.put(plan)
-    await here.know_people(plan)
-    await here.sync()
-    return plan
-
-
-async def withhold(here: World, goal: str = GOAL) -> None:
-    plan = await here.plan(PLAN)
-    disclosure = msgspec.structs.replace(plan.disclosure, withheld=(Withheld(target=goal),))
-    goals = tuple(msgspec.structs.replace(one, share="withheld") if one.id == goal else one for one in plan.goals)
-    await here.put(msgspec.structs.replace(plan, goals=goals, disclosure=disclosure))
 
 
 async def share_again(here: World, goal: str = GOAL) -> None:
@@ -74,7 +58,7 @@ async def test_a_withheld_goal_leaves_no_word_and_no_reference(here: World) -> N
     plan = await started(here)
     gone = f"Goal/{here.goals()[EMPTY]['id']}"
     assert all(text in everything(here) for text in words_of(plan, GOAL) if text == EMPTY)
-    await withhold(here)
+    await withhold(here, PLAN, GOAL)
     counts = await here.sync()
     way = here.config["retract"]
     assert taken_back(counts) == [{"resource": "Goal", "id": GOAL, "way": way, "versions_left": 1}]
@@ -100,7 +84,7 @@ async def test_what_others_wrote_in_it_stays_where_it_is_not_deleted(here: World
 
     here.change("Goal", str(here.goals()[EMPTY]["id"]), nurse)
     await here.sync()
-    await withhold(here)
+    await withhold(here, PLAN, GOAL)
     await here.sync()
     kept = ("bed 7" in everything(here), "Slept through" in everything(here))
     assert kept == ((False, False) if here.config["retract"] == "delete" else (True, True))
@@ -111,7 +95,7 @@ async def test_what_is_shared_again_is_there_again(here: World) -> None:
     """Withheld and shared again: the goal, its steps and its place in the tree are as before, and there once."""
     plan = await started(here)
     before = len(here.goals())
-    await withhold(here)
+    await withhold(here, PLAN, GOAL)
     await here.sync()
     await share_again(here)
     await here.sync()
@@ -154,7 +138,7 @@ async def test_the_end_of_a_consent_takes_everything_back(here: World, how: str)
 async def test_preview_names_what_is_taken_back(here: World) -> None:
     """The operations of the preview are those of the run, and nothing is written before it."""
     await started(here)
-    await withhold(here)
+    await withhold(here, PLAN, GOAL)
     planned = await here.runner().preview()
     assert EMPTY in here.goals()
     done = await here.sync()
@@ -168,7 +152,7 @@ async def test_a_change_of_the_ehr_in_it_stays_in_the_history_here(here: World) 
     """The EHR reworded the goal and nobody here has seen it: taking the goal back keeps those words in our history."""
     await started(here)
     here.change("Goal", str(here.goals()[EMPTY]["id"]), lambda tree: tree.update(description={"text": "Reworded"}))
-    await withhold(here)
+    await withhold(here, PLAN, GOAL)
     await here.sync()
     items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
     kept = {one.unit: one.theirs for one in items if one.kind == "history" and one.owner == GOAL}
@@ -195,7 +179,7 @@ async def test_a_reference_that_the_ehr_changed_comes_first(here: World) -> None
                     return
 
     here.change("CarePlan", str(care_plan["id"]), moved)
-    await withhold(here)
+    await withhold(here, PLAN, GOAL)
     counts = await here.sync()
     assert taken_back(counts) == []
     assert EMPTY in here.goals()
@@ -206,7 +190,7 @@ async def test_a_server_that_keeps_what_it_was_told_to_forget_is_told_of() -> No
     """The reply is well but the words still stand: one open item, not another try without end."""
     with world(retract="blank") as here:
         await started(here)
-        await withhold(here)
+        await withhold(here, PLAN, GOAL)
         here.http = Keeper(here.http)  # type: ignore[assignment]
         counts = await here.sync()
         assert ("held", GOAL, "Goal") in await here.inbox()

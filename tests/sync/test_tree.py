@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from fhirgoals.domain.records import Plan
 from fhirgoals.fhir.rest import Precondition
-from tests.sync.world import World, example, world
+from tests.sync.world import World, started, world
 
 PLAN = "plan-dep-01"
 CHILD, OLD, NEW = "g-sleep", "g-selfcare", "g-resilience"
@@ -23,15 +22,6 @@ AUTO = {"parent_map": ("auto", "ask")}
 def here() -> Iterator[World]:
     with world(policy=AUTO, overlap_s=3600) as one:
         yield one
-
-
-async def started(here: World) -> Plan:
-    plan = example("01")
-    await here.add_connection()
-    await here.put(plan)
-    await here.know_people(plan)
-    await here.sync()
-    return plan
 
 
 async def resource(here: World, goal: str) -> Any:

@@ -16,11 +16,12 @@ from uuid import UUID
 import msgspec
 
 from fhirgoals.domain.planfile import load_plan
-from fhirgoals.domain.records import Plan
+from fhirgoals.domain.records import Plan, Withheld
 from fhirgoals.domain.units import touched
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.exact_json import Resource, Tree
 from fhirgoals.fhir.http import Http
+from fhirgoals.fhir.rest import Precondition
 from fhirgoals.sandbox.ehr import Sandbox
 from fhirgoals.sandbox.knobs import Knobs
 from fhirgoals.store.engine import open_store
@@ -148,6 +149,24 @@ class World:
         return sorted((item.kind, item.owner, item.unit) for item in items)
 
 
+async def started(here: World) -> Plan:
+    """Load the first example, link its people and push it."""
+    plan = example("01")
+    await here.add_connection()
+    await here.put(plan)
+    await here.know_people(plan)
+    await here.sync()
+    return plan
+
+
+async def withhold(here: World, plan_id: str, *goals: str) -> None:
+    """Keep goals back from every connection: both marks of each (invariant 23); others are as they were."""
+    plan = await here.plan(plan_id)
+    disclosure = msgspec.structs.replace(plan.disclosure, withheld=tuple(Withheld(target=one) for one in goals))
+    marked = tuple(msgspec.structs.replace(one, share="withheld") if one.id in goals else one for one in plan.goals)
+    await here.put(msgspec.structs.replace(plan, goals=marked, disclosure=disclosure))
+
+
 def taken_back(counts: Counts) -> list[dict[str, Tree]]:
     """Return the resources that were themselves taken back, without those that only lost a reference."""
     return [one for one in counts.retracted if one["way"] != "references"]
@@ -162,8 +181,6 @@ def text_of(goal: Mapping[str, Tree]) -> str:
 async def _no_sleep(_seconds: float) -> None:
     """Time is the test's."""
 
-
-from fhirgoals.fhir.rest import Precondition  # noqa: E402
 
 _ANY = Precondition()
 
