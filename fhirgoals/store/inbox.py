@@ -66,18 +66,28 @@ class Inbox:
         wanted = sa.select(schema.inbox.c.id).where(schema.inbox.c.key == item.key).limit(1)
         return self._connection.execute(wanted).one_or_none() is not None
 
-    def close_missing(self, connection: str, plan_id: str, keep_keys: Collection[str], at: datetime) -> tuple[int, ...]:
+    def close_missing(
+        self,
+        connection: str,
+        plan_id: str,
+        keep_keys: Collection[str],
+        at: datetime,
+        *,
+        keep_units: Collection[tuple[str, str]] = (),
+    ) -> tuple[int, ...]:
         """Close the plan's open items at the connection whose cause is gone; return their ids.
 
-        `keep_keys` are the `Item.key` of those whose cause stands.
+        `keep_keys` are the `Item.key` of those whose cause stands, `keep_units` those of which nobody knows now.
         """
         table = schema.inbox
         open_ones = self._connection.execute(
-            sa.select(table.c.id, table.c.key)
+            sa.select(table.c.id, table.c.key, table.c.owner, table.c.unit)
             .where(table.c.connection == connection, table.c.plan_id == plan_id, table.c.closed_at.is_(None))
             .order_by(table.c.id)
         )
-        gone = tuple(row.id for row in open_ones if row.key not in keep_keys)
+        gone = tuple(
+            row.id for row in open_ones if row.key not in keep_keys and (row.owner, row.unit) not in keep_units
+        )
         self._close(gone, at, "cause gone", None)
         return gone
 

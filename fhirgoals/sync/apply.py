@@ -46,6 +46,7 @@ from fhirgoals.sync.outcome import (
     why_not,
 )
 from fhirgoals.sync.reading import Found, There, with_stored, without
+from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO
 from fhirgoals.sync.rows import at_revision, body_of, intent_of, item_of, link_of, note_losing_value, save_external
 from fhirgoals.sync.versions import learn
 from fhirgoals.sync.view import (
@@ -155,16 +156,16 @@ class Writes:
 
     async def repeat(
         self, view: View, there: There, intent: Intent, current: Found, then: Plan | None
-    ) -> tuple[View, There, bool]:
+    ) -> tuple[View, There, str | None]:
         """Send a call in doubt once more, under its first id: same body, same ETag (design 5.7).
 
-        Returns whether it is settled. One that may no longer go is not repeated; it stays a candidate.
+        Returns why it stays open, if it does. One that may no longer go is not repeated; it stays a candidate.
         """
         call = repeated(view, intent, current, then, self.context.today())
         if call is None or not self.same_patient or not of_patient(view, call):
-            return view, there, False
+            return view, there, MAY_NOT_GO
         view, there, result = await self._go(view, there, call, intent, first=False)
-        return view, there, isinstance(result, Landed)
+        return view, there, None if isinstance(result, Landed) else IN_DOUBT
 
     async def _go(
         self, view: View, there: There, call: Call, intent: Intent, *, first: bool
@@ -182,7 +183,9 @@ class Writes:
             await self._write(lambda tx: tx.intents.close(intent.id))
         return view, there, NotLanded(why)
 
-    async def finish(self, view: View, found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
+    async def finish(
+        self, view: View, found: Mapping[Key, Found], waiting: list[Waiting], not_judged: Collection[Unit]
+    ) -> tuple[int, int]:
         """Keep what was read, raise what waits and close what no longer does; return (new items, open items)."""
         at = self.context.clock()
         items = [item_of(view, one, at) for one in waiting]
@@ -195,7 +198,7 @@ class Writes:
                     state: Literal["ok", "withheld"] = "withheld" if link.state == "withheld" else "ok"
                     tx.links.put(link_of(view, link.kind, link.local_id, one, at, state))
             new = sum(tx.inbox.raise_(item) for item in items)
-            tx.inbox.close_missing(view.connection, view.plan.id, keys, at)
+            tx.inbox.close_missing(view.connection, view.plan.id, keys, at, keep_units=not_judged)
             return new
 
         return await self._write(work), len(items)

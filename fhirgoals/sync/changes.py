@@ -15,6 +15,7 @@ from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import stamp
 from fhirgoals.mappers.refs import Refs
+from fhirgoals.store.tx import Tx
 from fhirgoals.sync.decide import Kind, Place
 from fhirgoals.sync.reading import Found
 from fhirgoals.sync.view import Key, View, content_hash, refs_of
@@ -96,6 +97,16 @@ async def _read_themselves(client: EhrClient, view: View, patient: str, found: d
             case _:
                 raise not_answered(view.connection, key[0], answer)
     return missing
+
+
+def without_other_plans(tx: Tx, view: View, reading: Reading) -> Reading:
+    """Return the reading without what stands for another plan of ours: that plan's own run looks after it."""
+
+    def unknown(tree: Resource) -> bool:
+        kind: Kind = "CarePlan" if tree.get("resourceType") == "CarePlan" else "Goal"
+        return tx.links.by_resource(view.connection, kind, str(tree.get("id"))) is None
+
+    return replace(reading, strays=tuple(filter(unknown, reading.strays)), born=tuple(filter(unknown, reading.born)))
 
 
 def found_of(resource_id: str, tree: Resource) -> Found:

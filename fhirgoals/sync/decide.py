@@ -109,7 +109,7 @@ WRONG_CHART = "wrong_chart"
 
 Key: TypeAlias = tuple[Kind, str]
 
-_PASSING = ("in_doubt", "read_again")
+PASSING = ("in_doubt", "read_again")
 """Why a unit is not judged in this run, where nobody is asked: the next run knows more."""
 
 _DEAD = (Place.GONE, Place.VOID, Place.UNREADABLE)
@@ -288,6 +288,7 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], do
         hidden=unit in ours.hidden,
         born_there=unit in theirs.assembled.born_there or unit in ours.born_there,
         elsewhere=elsewhere,
+        kept=ours.elsewhere.get(unit),
         held=held,
     )
 
@@ -317,6 +318,7 @@ def _child(unit: Unit, ours: Ours, theirs: Theirs, pair: Pair | None, doubtful: 
         rev=ours.revs.get(unit, 0),
         hidden=unit in ours.hidden,
         elsewhere=unit in ours.elsewhere,
+        kept=ours.elsewhere.get(unit),
         held=held,
     )
 
@@ -359,7 +361,7 @@ def _units(verdicts: Mapping[Unit, Verdict], unseen: Mapping[Unit, Json]) -> lis
     waiting = []
     for unit, verdict in verdicts.items():
         kind = {Action.CONFLICT: "conflict", Action.PROPOSE: "proposal", Action.HOLD: "held"}.get(verdict.action)
-        if kind is None or (kind == "held" and verdict.why.startswith(("resource_", *_PASSING))):
+        if kind is None or (kind == "held" and verdict.why.startswith(("resource_", *PASSING))):
             continue  # one item stands for the whole resource; or the next run knows
         seen = verdict.seen
         base = None if seen.pair is None else seen.pair.ours

@@ -47,7 +47,7 @@ class Seen:
 
     `ours` is the value that this connection may see, `rev` the revision of ours that last touched the unit, `hidden`
     says that we have a value which this connection may not see. `elsewhere` says that our value came from another
-    EHR and may not go to this one. `held` is why the unit can't be judged, if so.
+    EHR and may not go to this one; `kept` is that value. `held` is why the unit can't be judged, if so.
     """
 
     unit: Unit
@@ -58,6 +58,7 @@ class Seen:
     hidden: bool = False
     born_there: bool = False
     elsewhere: bool = False
+    kept: Json = None
     held: str | None = None
 
 
@@ -131,11 +132,14 @@ def taken(seen: Seen) -> Json:
 def _from_elsewhere(seen: Seen) -> Verdict:
     """Judge a unit whose value came from another EHR: it is ours changed and not delivered (rules R1 and R10).
 
-    Nothing of ours is written over theirs, and nothing of theirs is taken over what they could not see.
+    Nothing of ours is written over theirs, and nothing of theirs is taken over what they could not see. Where both are
+    equal there is nothing to ask.
     """
     pair = seen.pair
     theirs_changed = not same_value(seen.theirs, pair.theirs if pair else None)
     ours_changed = pair is None or seen.rev > pair.rev
+    if theirs_changed and same_value(seen.kept, seen.theirs):
+        return Verdict(seen, Action.SETTLE, "equal")
     match ours_changed, theirs_changed:
         case True, True:
             return Verdict(seen, Action.CONFLICT, "both_changed")

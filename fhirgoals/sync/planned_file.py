@@ -175,8 +175,10 @@ class _Through:
     async def note_undeliverable(self, view: View, verdicts: list[Verdict]) -> None:
         await self.inner.note_undeliverable(view, verdicts)
 
-    async def finish(self, view: View, found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
-        return await self.inner.finish(view, found, waiting)
+    async def finish(
+        self, view: View, found: Mapping[Key, Found], waiting: list[Waiting], not_judged: Collection[Unit]
+    ) -> tuple[int, int]:
+        return await self.inner.finish(view, found, waiting, not_judged)
 
 
 class _Noting(_Through):
@@ -276,9 +278,11 @@ class _Restricted(_Through):
         await self._write_history(view)
         self.unwritten = list(verdicts)
 
-    async def finish(self, view: View, found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
+    async def finish(
+        self, view: View, found: Mapping[Key, Found], waiting: list[Waiting], not_judged: Collection[Unit]
+    ) -> tuple[int, int]:
         await self._write_history(view)
-        return await self.inner.finish(view, found, waiting)
+        return await self.inner.finish(view, found, waiting, not_judged)
 
     async def _write_history(self, view: View) -> None:
         pending, self.unwritten = self.unwritten, []

@@ -22,6 +22,7 @@ from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption, adopted
 from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values
 from fhirgoals.sync.reading import Found, There, with_stored, without
+from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO
 from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan, without_link
 
 
@@ -83,13 +84,13 @@ class Planned:
 
     async def repeat(
         self, view: View, there: There, intent: Intent, current: Found, then: Plan | None
-    ) -> tuple[View, There, bool]:
+    ) -> tuple[View, There, str | None]:
         """Take a call in doubt as sent again and stored."""
         call = repeated(view, intent, current, then, self.today())
         if call is None or not self.same_patient or not of_patient(view, call):
-            return view, there, False
+            return view, there, MAY_NOT_GO
         view, there, result = await self.send(view, there, call)
-        return view, there, isinstance(result, Landed)
+        return view, there, None if isinstance(result, Landed) else IN_DOUBT
 
     async def close_intent(self, _intent_id: str) -> None:
         """Nothing to clear."""
@@ -124,6 +125,8 @@ class Planned:
     async def note_undeliverable(self, _view: View, _verdicts: list[Verdict]) -> None:
         """Nothing to keep."""
 
-    async def finish(self, _view: View, _found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
+    async def finish(
+        self, _view: View, _found: Mapping[Key, Found], waiting: list[Waiting], _not_judged: Collection[Unit]
+    ) -> tuple[int, int]:
         """Count what would wait."""
         return len(waiting), len(waiting)

@@ -18,12 +18,13 @@ from fhirgoals.sync.call import Call, describe
 from fhirgoals.sync.calls import Terms, next_pass
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import TablePolicy
-from fhirgoals.sync.decide import Decision, Place, Waiting, carriers, decide
+from fhirgoals.sync.decide import PASSING, Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
 from fhirgoals.sync.newborn import Adoption, adopt, errors_of
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
 from fhirgoals.sync.reading import Found, There
+from fhirgoals.sync.recover import MAY_NOT_GO, NOTHING_OPEN, Unsettled
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.view import Key, View, content_hash, ours_of, refs_of, there_of
 
@@ -97,8 +98,10 @@ class Effects(Protocol):
         """Write the ledger."""
         ...
 
-    async def finish(self, view: View, found: Mapping[Key, Found], waiting: list[Waiting]) -> tuple[int, int]:
-        """Raise what waits for a person."""
+    async def finish(
+        self, view: View, found: Mapping[Key, Found], waiting: list[Waiting], not_judged: Collection[Unit]
+    ) -> tuple[int, int]:
+        """Raise what waits for a person, and close what no longer does unless its unit was not judged."""
         ...
 
 
@@ -107,27 +110,25 @@ async def reconcile(
     reading: Reading,
     effects: Effects,
     at: datetime,
-    open_still: tuple[Waiting, ...] = (),
-    doubtful: frozenset[Key] = frozenset(),
+    open_calls: Unsettled = NOTHING_OPEN,
 ) -> Outcome:
     """Bring one plan and one connection together as far as policy allows; return what was done.
 
-    `view` and `reading` are both sides as just read, `at` is now. `open_still` are calls that a person has to look
-    into: their resources are left alone. `doubtful` are those that may land yet: other writes to them go on. Writes
-    only where the connection is armed: otherwise what would be written is left for the preview.
+    `view` and `reading` are both sides as just read, `at` is now, `open_calls` what earlier runs left open. Writes only
+    where the connection is armed: otherwise what would be written is left for the preview.
     """
     adoption = adopt(view, reading, at)
     if adoption is not None and adoption.links:
         view = await effects.adopt(view, adoption)
         reading = replace(reading, found={**reading.found, **adoption.found})
-    run = _Run(view, there_of(view, reading.found, reading.missing), effects, at.date(), doubtful)
+    run = _Run(view, there_of(view, reading.found, reading.missing), effects, at.date(), open_calls)
     if adoption is not None:
         run.outcome.adopted = len(adoption.links)
         run.outcome.operations += [
             {"operation": "adopt", "resource": "Goal", "id": one.local_id, "units": []} for one in adoption.links
         ]
         run.left = adoption.left
-    run.outcome.failed = {(one.unit, one.owner): one.why for one in open_still}  # type: ignore[misc]
+    run.outcome.failed = {(one.unit, one.owner): one.why for one in open_calls.asked}  # type: ignore[misc]
     run.outcome.read = reading.read
     run.outcome.quarantined = reading.quarantined
     for _ in range(PASSES + len(view.plan.goals)):
@@ -140,12 +141,13 @@ async def reconcile(
 
 
 class _Run:
-    def __init__(self, view: View, there: There, effects: Effects, today: date, doubtful: frozenset[Key]) -> None:
+    def __init__(self, view: View, there: There, effects: Effects, today: date, open_calls: Unsettled) -> None:
         self.view = view
         self.there = there
         self.effects = effects
         self.today = today
-        self.doubtful = set(doubtful)
+        self.doubtful = set(open_calls.doubtful)
+        self.sent_or_not = set(open_calls.told)
         self.outcome = Outcome()
         self.policy = TablePolicy(view.config.policy)
         self.cannot: dict[Unit, str] = {}
@@ -264,6 +266,7 @@ class _Run:
         self.view, self.there, result = await self.effects.send(self.view, self.there, call)
         if isinstance(result, Landed):
             self.doubtful.discard(call.key)
+            self.sent_or_not.discard(call.key)
         match result:
             case Landed(left=left) if call.way != "write":
                 await self._took_back(call, left)
@@ -328,6 +331,7 @@ class _Run:
         waiting = [
             *self.decision.waiting,
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
+            *(Waiting("held", local_id, kind, MAY_NOT_GO) for kind, local_id in sorted(self.sent_or_not)),
             *_strays(reading, self.view),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
@@ -338,7 +342,8 @@ class _Run:
         undeliverable = list(self.decision.units(Action.UNDELIVERABLE).values())
         await self.effects.note_undeliverable(self.view, undeliverable)
         found = {**reading.found, **self.there.found}
-        self.outcome.new_items, _ = await self.effects.finish(self.view, found, waiting)
+        not_judged = [unit for unit, one in self.decision.units(Action.HOLD).items() if one.why in PASSING]
+        self.outcome.new_items, _ = await self.effects.finish(self.view, found, waiting, not_judged)
         kinds = [one.kind for one in waiting]
         self.outcome.conflicts = kinds.count("conflict")
         self.outcome.proposals = kinds.count("proposal")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from fhirgoals.domain.records import Plan
@@ -22,13 +22,55 @@ from fhirgoals.store.intents import Intent
 from fhirgoals.sync.call import Sent
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.context import Context
+from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
 from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, last_seen, refs_of, with_link
 
+MAY_NOT_GO = "sent_or_not_unknown"
+"""Why an intent is left that is not repeated: what it says may no longer be seen there. It is a candidate until the
+ETag moves, and a person is told; other writes to its resource go on and take the ETag from it."""
+
 IN_DOUBT = "in_doubt"
 """Why an intent is left that was or may be sent: its ETag is still current, so it may land yet. Other writes to its
 resource go on with the same ETag."""
+
+
+OPEN = (IN_DOUBT, MAY_NOT_GO)
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """Calls whose end is not known yet: `asked` a person has to look into, and their resources are left alone.
+
+    `doubtful` are the resources of calls that may land yet: no child with an edge there is judged. `told` are those of
+    calls that may no longer go: they are named, and hold nothing up.
+    """
+
+    asked: tuple[Waiting, ...] = ()
+    doubtful: frozenset[Key] = frozenset()
+    told: frozenset[Key] = frozenset()
+
+
+NOTHING_OPEN = Unsettled()
+
+
+def unsettled(left: Sequence[tuple[Intent, str]]) -> Unsettled:
+    """Return the calls that `recover` left open, by what that means for the run."""
+
+    def keys(wanted: str) -> frozenset[Key]:
+        return frozenset((one.kind, one.local_id) for one, why in left if why == wanted)
+
+    asked = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left if why not in OPEN)
+    return Unsettled(asked, keys(IN_DOUBT), keys(MAY_NOT_GO))
+
+
+def moved(left: Sequence[tuple[Intent, str]], found: Mapping[Key, Found]) -> bool:
+    """Tell whether a resource moved under an open call since that was looked into: it may have landed by now."""
+    return any(
+        why in OPEN and (one.kind, one.local_id) in found and found[one.kind, one.local_id].etag != one.etag
+        for one, why in left
+    )
 
 
 class Settling(Protocol):
@@ -53,8 +95,8 @@ class Settling(Protocol):
 
     async def repeat(
         self, view: View, there: There, intent: Intent, current: Found, then: Plan | None
-    ) -> tuple[View, There, bool]:
-        """Send a call in doubt once more."""
+    ) -> tuple[View, There, str | None]:
+        """Send a call in doubt once more; return why it stays open, if it does."""
         ...
 
     async def close_intent(self, intent_id: str) -> None:
@@ -205,8 +247,7 @@ async def _updated(
         then: Plan | None = view.plan
         if 0 < rev != view.rev:
             then = await context.store.read(lambda tx: tx.plans.at_revision(view.plan.id, rev))
-        view, there, settled = await writes.repeat(view, there, intent, current, then)
-        return view, there, None if settled else IN_DOUBT
+        return await writes.repeat(view, there, intent, current, then)
     if intent.method == "delete":
         await writes.close_intent(intent.id)  # it moved before the delete came
         return view, there, None

@@ -21,9 +21,8 @@ from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import Writes
-from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged
+from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged, without_other_plans
 from fhirgoals.sync.context import LEASE_S, Context
-from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
@@ -32,10 +31,10 @@ from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.rebase import outdated, rebased
 from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
-from fhirgoals.sync.recover import IN_DOUBT, recover
+from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
-from fhirgoals.sync.view import MAPPER_VERSION, Key, View, disclosed, load_view, there_of, with_bases
+from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, there_of, with_bases
 
 REFUSED_AGAIN = timedelta(hours=1)
 """When a call that the EHR refused is tried again, unless an edit comes first."""
@@ -164,10 +163,10 @@ class Runner:
             same = await self._same_patient(view, patient)
             planned = Planned(self.new_id, same, done, links, cleared or stopped, context.today)
             view, left = await recover(context, planned.armed(view), planned)
-            reading = await read_plan(self.client, view, patient)
+            reading = await self._read(view, patient)
             view, _ = await self._second_look(view, reading)
             effects: Effects = planned if noted is None else noted.of(planned, view)
-            outcome = await reconcile(view, reading, effects, self.clock(), *_unsettled(left))
+            outcome = await reconcile(view, reading, effects, self.clock(), unsettled(left))
             counts.add(outcome)
             counts.add_state(outcome)
             first = first.with_plan(plan_id) if outcome.created or outcome.pushed else first
@@ -265,7 +264,7 @@ class Runner:
                 counts.unlinked += 1
                 return
             if view.state != "armed":
-                counts.read += (await read_plan(self.client, view, patient)).read
+                counts.read += (await self._read(view, patient)).read
                 return  # reads and counts; the mark stays, and what is due goes once it is armed
             if outdated(view):
                 view = await self._rebase(view, counts)
@@ -275,11 +274,11 @@ class Runner:
             if view.intents:
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
-            reading = await read_plan(self.client, view, patient)
-            if _moved(left, reading):
+            reading = await self._read(view, patient)
+            if moved(left, reading.found):
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
-                reading = await read_plan(self.client, view, patient)
+                reading = await self._read(view, patient)
             view, remembered = await self._second_look(view, reading)
             as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
             if (
@@ -299,7 +298,7 @@ class Runner:
                 writes, reading = self.only.of(writes), self.only.born(view, reading)
             await self._remember(plan_id, view, remembered)
             try:
-                outcome = await reconcile(view, reading, writes, self.clock(), *_unsettled(left))
+                outcome = await reconcile(view, reading, writes, self.clock(), unsettled(left))
             except Outdated:
                 outcome = Outcome(again=True)  # our record moved under the pull: look again
             counts.add(outcome)
@@ -351,6 +350,10 @@ class Runner:
         counts.proposals += kinds.count("proposal")
         counts.held += len(kinds) - kinds.count("conflict") - kinds.count("proposal")
 
+    async def _read(self, view: View, patient: str) -> Reading:
+        reading = await read_plan(self.client, view, patient)
+        return await self.store.read(lambda tx: without_other_plans(tx, view, reading))
+
     async def _view(self, plan_id: str) -> View:
         installation = self.store.store.installation
 
@@ -362,22 +365,6 @@ class Runner:
     def _nothing_to_do_with(self, view: View) -> bool:
         """Tell whether nothing of the plan may go there and nothing was ever sent: then nothing is asked either."""
         return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
-
-
-def _unsettled(left: list[tuple[Intent, str]]) -> tuple[tuple[Waiting, ...], frozenset[Key]]:
-    """Return the calls that a person has to look into, and the resources of those that may land yet."""
-    asked = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left if why != IN_DOUBT)
-    return asked, frozenset((one.kind, one.local_id) for one, why in left if why == IN_DOUBT)
-
-
-def _moved(left: list[tuple[Intent, str]], reading: Reading) -> bool:
-    """Tell whether a resource moved under a call in doubt since that was looked into: it may have landed by now."""
-    return any(
-        why == IN_DOUBT
-        and (one.kind, one.local_id) in reading.found
-        and reading.found[one.kind, one.local_id].etag != one.etag
-        for one, why in left
-    )
 
 
 def _tree_scope(plan_id: str) -> str:

@@ -511,12 +511,10 @@ class _Judge:
     # -- growth --
 
     def _growth(self) -> None:
-        for connection, kind, own, body in self.raw.execute("select connection, kind, local_id, body from intents"):
-            # What may no longer go is not repeated: it stays a candidate until the resource moves (design 5.7).
-            kept_back = own in self.log.withheld or any(
-                word in body for goal in self.log.withheld for word in self.log.words.get(goal, ())
-            )
-            if not kept_back and connection not in self.log.refused:
+        told = {(item.connection, item.owner, item.unit, item.why) for item in self.waiting if item.kind == "held"}
+        for connection, kind, own in self.raw.execute("select connection, kind, local_id from intents"):
+            # What may no longer go is not repeated: it stays a candidate until the resource moves, and an item says so.
+            if (connection, own, kind, "sent_or_not_unknown") not in told:
                 self.found.growth.append(f"growth: an intent for {kind} {own} at {connection} is left at rest")
         asked = Counter(
             (item.connection, item.owner, item.unit) for item in self.waiting if item.kind in ("conflict", "proposal")
