@@ -238,7 +238,9 @@ class Writes:
         tx.connections.renew(view.connection, self.context.fence, LEASE_S, self.context.clock())
         for one in tx.intents.for_plan(view.connection, view.plan.id):
             same_call = (one.kind, one.local_id, one.method, one.etag, one.body_hash)
-            if same_call == (intent.kind, intent.local_id, intent.method, intent.etag, intent.body_hash):
+            if intent.method == one.method == "create" and (one.kind, one.local_id) == (intent.kind, intent.local_id):
+                tx.intents.close(one.id)  # `recover` did not find it: from here on this one stands for both
+            elif same_call == (intent.kind, intent.local_id, intent.method, intent.etag, intent.body_hash):
                 return one
         tx.intents.open(intent)
         return intent

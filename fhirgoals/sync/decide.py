@@ -176,13 +176,14 @@ def _withdrawn(ours: Ours, theirs: Theirs) -> Decision:
 
 
 def _retired(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> tuple[tuple[Kind, str], ...]:
-    """Return the goals to take back: sent, no longer shown, and no reference to them waits for a person."""
+    """Return the goals to take back: sent, no longer shown, and no reference to them that the EHR changed waits."""
     if ours.retract == "leave":
         return ()
     waits = {
         goal
         for unit, verdict in verdicts.items()
-        if unit.owner == ours.plan_id and verdict.action in (Action.CONFLICT, Action.PROPOSE, Action.HOLD)
+        if unit.owner == ours.plan_id
+        and (verdict.action in (Action.CONFLICT, Action.PROPOSE) or verdict.why in PASSING)
         for goal in _named_by(unit, verdict.seen)
     }
     return tuple(
@@ -303,7 +304,7 @@ def _child(unit: Unit, ours: Ours, theirs: Theirs, pair: Pair | None, doubtful: 
     mine = ours.visible.get(unit)
     there = _alive(theirs.assembled.values.get(unit), dead)
     held = theirs.assembled.held.get(unit)
-    if theirs.place("Goal", unit.member) is Place.GONE:
+    if theirs.place("Goal", unit.member) is Place.GONE and unit not in ours.hidden:
         held = held or "resource_gone"
     if set(mine or ()) & dead and (pair is None or not same_value(mine, pair.ours)):
         held = held or "parent_is_not_there"

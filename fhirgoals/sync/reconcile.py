@@ -246,7 +246,7 @@ class _Run:
         plan = self.view.plan
         faults = errors_of(plan)
         accepted: list[Unit] = []
-        for unit, verdict in pulls.items():
+        for unit, verdict in sorted(pulls.items(), key=_members_first):
             origin = origin_of(self.view, self.there.found, unit)
             try:
                 after = with_units(plan, {unit: taken(verdict.seen)}, origin)
@@ -359,6 +359,11 @@ def _told(view: View, there: There) -> frozenset[Key]:
         and view.links[key].state == "withheld"
         and view.links[key].raw_hash == content_hash(one.tree)
     )
+
+
+def _members_first(pull: tuple[Unit, Verdict]) -> bool:
+    """Sort the members of a keyed set before what is said of them: a step's words have no place before the step."""
+    return pull[0].family not in ("steps", "membership")
 
 
 def _missing(there: There) -> dict[Key, Place]:

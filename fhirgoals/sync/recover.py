@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Protocol
 
 from fhirgoals.domain.records import Plan
@@ -25,7 +26,7 @@ from fhirgoals.sync.context import Context
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
-from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, last_seen, refs_of, with_link
+from fhirgoals.sync.view import Key, View, content_hash, disclosed, knowledge_of, last_seen, refs_of, with_link
 
 MAY_NOT_GO = "sent_or_not_unknown"
 """Why an intent is left that is not repeated: what it says may no longer be seen there. It is a candidate until the
@@ -36,7 +37,13 @@ IN_DOUBT = "in_doubt"
 resource go on with the same ETag."""
 
 
+NOT_THERE = "not_there"
+"""Why the intent of a create is left that was not found: it may come late, so it is known until the next create."""
+
 OPEN = (IN_DOUBT, MAY_NOT_GO)
+
+LATEST = timedelta(days=1)
+"""How long a create that was not found is looked for."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ def unsettled(left: Sequence[tuple[Intent, str]]) -> Unsettled:
     def keys(wanted: str) -> frozenset[Key]:
         return frozenset((one.kind, one.local_id) for one, why in left if why == wanted)
 
-    asked = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left if why not in OPEN)
+    asked = tuple(Waiting("held", one.local_id, one.kind, why) for one, why in left if why not in (*OPEN, NOT_THERE))
     return Unsettled(asked, keys(IN_DOUBT), keys(MAY_NOT_GO))
 
 
@@ -116,6 +123,9 @@ async def recover(context: Context, view: View, writes: Settling) -> tuple[View,
         call = ((intent.kind, intent.local_id), intent.etag)
         if call in settled:
             continue  # another call with the same ETag landed: this one can't any more
+        if intent.sent_at is None:
+            await writes.close_intent(intent.id)  # the process ended before it went out
+            continue
         links, bases = view.links, view.bases
         if intent.method == "create":
             view, there, why = await _created(context, view, there, writes, intent)
@@ -177,8 +187,12 @@ async def _without_its_identifier(
         return view, there, None
     if alike:
         return view, there, "may_stand_there"
-    await writes.close_intent(intent.id)
-    return view, there, None
+    if intent.opened_at + LATEST < context.clock():
+        await writes.close_intent(intent.id)
+        return view, there, None
+    shown = disclosed(view, context.today())
+    may_go = shown.plan is not None and (intent.kind == "CarePlan" or intent.local_id in shown.goals)
+    return view, there, NOT_THERE if may_go else MAY_NOT_GO
 
 
 def _says_the_same(tree: Resource, body: Resource) -> bool:

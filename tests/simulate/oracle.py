@@ -247,8 +247,8 @@ class _Judge:
             if self._not_comparable(key, there):
                 continue
             mine, theirs = self.here.get(key, NOTHING), there.get(key, NOTHING)
-            if key[1] == "status" and "reason" in self.lost_there:
-                mine, theirs = mine.partition("/")[0], theirs.partition("/")[0]
+            if key[1] == "status" and "reason" in self.lost_there and _lifecycle(mine) == _lifecycle(theirs):
+                continue
             if key[1] == "order":
                 mine, theirs = _common(mine, theirs, self._hidden())
             if mine != theirs and not self._explained(name, key, theirs):
@@ -534,6 +534,10 @@ class _Judge:
             if said(item.unit, item.theirs) != now:
                 asks = f"{item.unit} of {item.owner} at {item.connection}"
                 self.found.growth.append(f"growth: the question about {asks} is out of date: {now} stands there")
+
+
+def _lifecycle(status: str) -> str:
+    return status.partition("/")[0]
 
 
 def said(unit: str, value: Any) -> str:
