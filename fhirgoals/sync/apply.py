@@ -194,7 +194,7 @@ class Writes:
         def work(tx: Tx) -> int:
             for key, one in found.items():
                 link = view.links.get(key)
-                if link is not None and (link.raw_hash != content_hash(one.tree) or link.etag != one.etag):
+                if link and (link.raw_hash, link.etag, link.version) != (content_hash(one.tree), one.etag, one.version):
                     state: Literal["ok", "withheld"] = "withheld" if link.state == "withheld" else "ok"
                     tx.links.put(link_of(view, link.kind, link.local_id, one, at, state))
             new = sum(tx.inbox.raise_(item) for item in items)

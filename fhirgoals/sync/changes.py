@@ -62,7 +62,7 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
             _check_subject(tree, patient, refs, view.connection)
             key = by_resource.get((kind, resource_id))
             if key is not None:
-                found[key] = found_of(resource_id, tree)
+                found[key] = replace(found_of(resource_id, tree), version=version_of(tree))
             elif any(one.system == view.installation.identifier_system for one in stamp.identifiers(tree)):
                 strays.append(tree)
             elif kind == "Goal":
@@ -110,12 +110,15 @@ def without_other_plans(tx: Tx, view: View, reading: Reading) -> Reading:
 
 
 def found_of(resource_id: str, tree: Resource) -> Found:
-    """Return a resource from a search: its ETag is built from the version that the body names, if it names one."""
+    """Return a resource from a search or a history. How its server writes its ETag, only a direct read shows."""
+    return Found(resource_id, tree)
+
+
+def version_of(tree: Resource) -> str | None:
+    """Return the version that a resource names itself."""
     meta = tree.get("meta")
     version = meta.get("versionId") if isinstance(meta, dict) else None
-    if not isinstance(version, str):
-        return Found(resource_id, tree)
-    return Found(resource_id, tree, f'W/"{version}"', version)
+    return version if isinstance(version, str) else None
 
 
 def unchanged(view: View, reading: Reading) -> bool:

@@ -19,7 +19,7 @@ from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import careplan, goal
 from fhirgoals.store.links import Link
-from fhirgoals.sync.changes import Reading, found_of
+from fhirgoals.sync.changes import Reading, found_of, version_of
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import link_of
 from fhirgoals.sync.view import Key, View, refs_of, there_of, with_bases, with_link, with_plan
@@ -74,7 +74,9 @@ def adopt(view: View, reading: Reading, at: datetime) -> Adoption | None:
             continue
         plan, linked = after, with_link(linked, link)
         links.append(link)
-        found["Goal", local_id] = found_of(resource_id, tree)
+        # A guess at its ETag, for this run alone: where it is wrong, the write is refused and it is read itself.
+        version = version_of(tree)
+        found["Goal", local_id] = Found(resource_id, tree, version and f'W/"{version}"', version)
     if not links and not left:
         return None
     there = there_of(replace(linked, plan=plan), {**reading.found, **found}, reading.missing)
@@ -84,7 +86,7 @@ def adopt(view: View, reading: Reading, at: datetime) -> Adoption | None:
 def _with_goal(view: View, plan: Plan, local_id: str, tree: Resource, reading: Reading) -> Plan | None:
     """Return the plan with one goal more, or `None` where it would break an invariant."""
     one = found_of(str(tree["id"]), tree)
-    origin = Origin(system=view.connection, resource=f"Goal/{one.resource_id}", version=one.version)
+    origin = Origin(system=view.connection, resource=f"Goal/{one.resource_id}", version=version_of(tree))
     there = there_of(view, {**reading.found, ("Goal", local_id): one}, reading.missing)
     values = there.theirs.assembled.values
     labels: Json = values.get(Unit(local_id, "labels")) or []

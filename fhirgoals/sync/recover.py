@@ -158,8 +158,7 @@ async def _created(
     subject = stamp.subject(tree)
     if subject is None or refs_of(view).relative(subject) != view.patient:
         return view, there, "other_patient"
-    found = found_of(resource_id, tree)
-    first = await _first_version(context, intent, resource_id, found)
+    first = await _first_version(context, intent, resource_id)
     units = _as_stored(view, there, intent, first)
     view, there = await writes.landed(view, there, (intent.kind, intent.local_id), first, units, "recovered", None)
     return view, there, None
@@ -216,7 +215,7 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
     }
 
 
-async def _first_version(context: Context, intent: Intent, resource_id: str, found: Found) -> Found:
+async def _first_version(context: Context, intent: Intent, resource_id: str) -> Found:
     """Return the resource as it was first stored, so that an edit made since is seen as theirs.
 
     Without a history it is taken to hold what was sent.
@@ -227,7 +226,7 @@ async def _first_version(context: Context, intent: Intent, resource_id: str, fou
         oldest = stored[-1].tree
         if oldest is not None:
             return found_of(resource_id, oldest)
-    return Found(resource_id, body_of(intent), found.etag, found.version)
+    return Found(resource_id, body_of(intent))
 
 
 async def _updated(

@@ -105,6 +105,8 @@ class Network:
         try:
             reply = self.box.answer(request)
         except ReplyLostError:
+            if request.method != "GET":
+                self.arrives(self.name, request, Reply(201 if request.method == "POST" else 200, {}, b""))
             return Failure("reset", sent=True)
         if request.method != "GET":
             self.arrives(self.name, request, reply)

@@ -307,6 +307,9 @@ class World:
         location = reply.headers.get("location", "").partition("/fhir/")[2].split("/")
         id_ = made.get("id") or (location[1] if len(location) > 1 else None)
         values = [one["value"] for one in sent.get("identifier", ())]
+        if id_ is None and values:  # the reply was lost
+            found = sides.bodies(self.boxes[name].storage, sent["resourceType"]).items()
+            id_ = next((own for own, body in found if body.get("identifier") == sent["identifier"]), None)
         local = self.log.wire_ids.get(values[0]) if values else None
         if id_ and local:
             self.log.resources[name, str(id_)] = local
