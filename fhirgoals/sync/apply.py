@@ -17,15 +17,11 @@ from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.errors import Outdated, Refused
 from fhirgoals.fhir.answers import (
-    Answer,
     Gone,
     NotFound,
-    Stale,
     Stored,
 )
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
-from fhirgoals.fhir.client import MaySend
-from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
@@ -46,15 +42,18 @@ from fhirgoals.sync.outcome import (
     why_not,
 )
 from fhirgoals.sync.reading import Found, There, with_stored, without
-from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO
+from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO, plan_of
+from fhirgoals.sync.refusals import note_refusal, refused_lately
 from fhirgoals.sync.rows import at_revision, body_of, intent_of, item_of, link_of, note_losing_value, save_external
+from fhirgoals.sync.sender import send_call, versions_left
+from fhirgoals.sync.unversioned import overwritten, trace, usable
 from fhirgoals.sync.versions import learn
 from fhirgoals.sync.view import (
     Key,
     View,
     content_hash,
-    disclosed,
     knowledge_of,
+    raw_text,
     refs_of,
     with_bases,
     with_link,
@@ -147,10 +146,12 @@ class Writes:
             body = stamp.with_operation_id(body, operation)
         new = intent_of(view, call, body, operation, fence=self.context.fence, at=self.context.clock())
         try:
-            intent = await self._write(lambda tx: self._open(tx, view, new))
+            intent = await self._write(lambda tx: self._open(tx, view, call, new))
         except (Outdated, Refused):
             return view, there, NotLanded("stopped")
-        if intent.id != new.id:
+        if intent is None:
+            return view, there, NotLanded("refused")
+        if intent.id != new.id and not await self._was_kept_back(view, call, intent):
             return view, there, NotLanded("doubt")  # this very call is in doubt: `recover` repeats it, once a run
         return await self._go(view, there, call, intent, first=True)
 
@@ -170,13 +171,16 @@ class Writes:
     async def _go(
         self, view: View, there: There, call: Call, intent: Intent, *, first: bool
     ) -> tuple[View, There, Landed | NotLanded]:
-        answer = await self._call(view, call, body_of(intent), intent)
+        answer = await send_call(self.context, view, call, body_of(intent), intent)
         if call.way == "delete" and isinstance(answer, Gone | NotFound):
             view, there = await self.deleted(view, there, call.key, intent.units)
-            return view, there, Landed(await self._versions_left(call))
+            return view, there, Landed(await versions_left(self.context.client, call))
         if isinstance(answer, Stored):
             return await self._stored(view, there, call, intent, answer)
         why = why_not(answer)
+        if why == "refused":
+            at = self.context.clock()
+            await self._write(lambda tx: note_refusal(tx, view, intent, at))
         # What is refused for its content was refused the first time too, if it ever came.
         if (first or isinstance(answer, RefusedAnswer)) and why not in ("doubt", "several", "stale"):
             # Surely not stored. A call in doubt that was repeated stays one: its first try may have landed.
@@ -227,20 +231,44 @@ class Writes:
         if verdicts:
             await self._write(work)
 
-    def _open(self, tx: Tx, view: View, intent: Intent) -> Intent:
-        """Open the intent, or return the open one of the very same call: a repeat goes under its first id."""
+    async def _was_kept_back(self, view: View, call: Call, intent: Intent) -> bool:
+        """Tell whether a call in doubt was not repeated since it might name what may no longer be seen there.
+
+        The same call, decided anew, names nothing of that: it goes, under its first id.
+        """
+        then = await plan_of(self.context, view, intent)
+        before = Found(call.resource_id or "", call.before or {})
+        return repeated(view, intent, before, then, self.context.today()) is None
+
+    def _open(self, tx: Tx, view: View, call: Call, intent: Intent) -> Intent | None:
+        """Open the intent, or return the open one of the very same call: a repeat goes under its first id.
+
+        `None` is for a call that the EHR refused lately: nothing of it changed since.
+        """
         stored = tx.plans.get(view.plan.id)
         if stored is None or stored.rev != view.rev:
             raise Outdated(f"plan {view.plan.id} moved while it was being sent; the next run takes it up")
         known = tx.connections.get(view.connection)
         if known is None or known.state != "armed":
             raise Refused(f"connection {view.connection} is not armed: nothing is written")
+        if refused_lately(tx, view, intent, self.context.clock()):
+            return None
+        link = view.links.get(call.key)
+        if link is not None and call.before is not None:
+            # What this call was built on: should its reply be lost, that tells what the server made of it.
+            tx.links.put(replace(link, raw=raw_text(call.before), etag=call.etag, version=None))
         tx.connections.renew(view.connection, self.context.fence, LEASE_S, self.context.clock())
         for one in tx.intents.for_plan(view.connection, view.plan.id):
             same_call = (one.kind, one.local_id, one.method, one.etag, one.body_hash)
             if intent.method == one.method == "create" and (one.kind, one.local_id) == (intent.kind, intent.local_id):
                 tx.intents.close(one.id)  # `recover` did not find it: from here on this one stands for both
-            elif same_call == (intent.kind, intent.local_id, intent.method, intent.etag, intent.body_hash):
+            elif usable(view, intent.etag) and same_call == (
+                intent.kind,
+                intent.local_id,
+                intent.method,
+                intent.etag,
+                intent.body_hash,
+            ):
                 return one
         tx.intents.open(intent)
         return intent
@@ -248,52 +276,6 @@ class Writes:
     async def close_intent(self, intent_id: str) -> None:
         """Clear an intent that surely did not land."""
         await self._write(lambda tx: tx.intents.close(intent_id))
-
-    async def _call(self, view: View, call: Call, body: Resource, intent: Intent) -> Answer:
-        may_send = self._last_look(view, call, intent)
-        if call.way == "delete":
-            # HAPI ignores a stale If-Match on DELETE (measured): the version is looked at right before.
-            if not await self._unmoved(call):
-                return Stale(412)
-            return await self.context.client.delete(call.kind, call.resource_id or "", call.etag, may_send=may_send)
-        if not call.creates and call.resource_id is not None:
-            if (call.etag is None or not view.trusted) and not await self._unmoved(call):
-                return Stale(412)
-            return await self.context.client.update(call.kind, call.resource_id, body, call.etag, may_send=may_send)
-        wire_id = view.installation.wire_id(call.kind, view.plan.id, call.local_id)
-        if view.config.create == "client_id":
-            return await self.context.client.create(
-                call.kind, {**body, "id": wire_id}, client_id=wire_id, may_send=may_send
-            )
-        query = f"identifier={view.installation.identifier_system}|{wire_id}"
-        return await self.context.client.create(call.kind, body, if_none_exist=query, may_send=may_send)
-
-    async def _unmoved(self, call: Call) -> bool:
-        """Tell whether a resource without an ETag is still as it was read: all that can be done on such a server."""
-        answer = await self.context.client.read(call.kind, call.resource_id or "")
-        if not isinstance(answer, Stored) or answer.tree is None or call.before is None:
-            return False
-        return content_hash(answer.tree) == content_hash(call.before)
-
-    def _last_look(self, view: View, call: Call, intent: Intent) -> MaySend:
-        """Return the look that is taken immediately before each attempt: pause, withholding, consent, our revision."""
-
-        async def may_send() -> bool:
-            def look(tx: Tx) -> bool:
-                known = tx.connections.get(view.connection)
-                stored = tx.plans.get(view.plan.id)
-                if known is None or known.state != "armed" or stored is None or stored.rev != view.rev:
-                    return False
-                shown = disclosed(view, self.context.today())
-                there = shown.plan is not None and (call.kind != "Goal" or call.local_id in shown.goals)
-                if there != (call.way == "write"):
-                    return False  # what may not be there is not sent; what may be there again is not taken back
-                tx.intents.mark_sent(intent.id, self.context.clock())
-                return True
-
-            return await self.context.store.write(look)
-
-        return may_send
 
     async def _stored(
         self, view: View, there: There, call: Call, intent: Intent, answer: Stored
@@ -309,16 +291,25 @@ class Writes:
             # It was there already: what stands there need not be what we sent now. `recover` takes it over.
             return view, there, NotLanded("doubt")
         action = "push" if call.way == "write" else "retract"
-        view, there = await self.landed(view, there, call.key, found, call.units, action, call.etag)
-        return view, there, Landed(await self._versions_left(call) if call.way != "write" or call.unsays else None)
+        held_to_it = call.creates or usable(view, call.etag)
+        if not held_to_it:
+            await self._note_overwritten(view, there, call, found)
+        only = None if held_to_it else intent.id
+        view, there = await self.landed(view, there, call.key, found, call.units, action, call.etag, only=only)
+        return (
+            view,
+            there,
+            Landed(await versions_left(self.context.client, call) if call.way != "write" or call.unsays else None),
+        )
 
-    async def _versions_left(self, call: Call) -> int | None:
-        """Return how many older versions with content the server's history still shows; the report names them."""
-        versions = await self.context.client.history(call.kind, call.resource_id or "")
-        if versions is None:
-            return None
-        shown = sum(one.tree is not None for one in versions)
-        return shown if call.way == "delete" else max(shown - 1, 0)
+    async def _note_overwritten(self, view: View, there: There, call: Call, found: Found) -> None:
+        """Keep what somebody there wrote between the last reading and a call that no ETag held back."""
+        stored = content_hash(found.tree)
+        traced = await trace(
+            self.context.client, call.key, found.resource_id, call.before, lambda tree: content_hash(tree) == stored
+        )
+        if traced is not None and traced.ours is not None:
+            await self.note_history(view, overwritten(view, there, call.key, traced.ours, traced.overwritten))
 
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
         """tx2 of a delete: forget link and pairs, so that what is shared again is created anew."""
@@ -352,6 +343,8 @@ class Writes:
         units: Mapping[Unit, Sent],
         action: str,
         etag: str | None,
+        *,
+        only: str | None = None,
     ) -> tuple[View, There]:
         """tx2: keep link and bases of a call that landed, clear its intents, write the audit.
 
@@ -365,6 +358,7 @@ class Writes:
         # A recovered call is compared with what is remembered: that tells what it dropped only if it was built on that.
         known = view.links.get(key)
         built_on = action != "recovered" or (known is not None and known.etag == etag)
+        built_on = built_on and (etag is None or found.etag != etag)  # else somebody may have written in between
         pairs = settled_by(view, there, after, units, etag if built_on else None)
         dropped = dropped_values(view, there, after, units) if built_on else []
 
@@ -375,7 +369,7 @@ class Writes:
             learn(tx, view.connection, etag, found.etag, at)
             tx.bases.settle(view.connection, view.plan.id, pairs)
             for one in tx.intents.for_plan(view.connection, view.plan.id):
-                if (one.kind, one.local_id, one.etag) == (*key, etag):
+                if one.id == only or (only is None and (one.kind, one.local_id, one.etag) == (*key, etag)):
                     tx.intents.close(one.id)
             tx.audit.write(
                 at=at,

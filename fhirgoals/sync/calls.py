@@ -84,7 +84,7 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
         for unit, verdict in decision.units(Action.PUSH).items()
         if _named(unit, verdict.seen.ours, ours.plan_id, there.refs)
     }
-    builder = _Builder(ours, there, bases, terms, pushes)
+    builder = _Builder(ours, there, bases, terms, pushes, frozenset(decision.units(Action.PUSH)))
     creates = [one for one in decision.creates if ("Goal", one) not in terms.failed]
     if creates:
         return Pass(tuple(builder.create_goal(one) for one in _ready(creates, ours)))
@@ -144,6 +144,7 @@ class _Builder:
     bases: Mapping[Unit, Pair]
     terms: Terms
     pushes: Values
+    wanted: frozenset[Unit]
 
     def create_goal(self, goal_id: str) -> Call:
         refs = self.there.refs
@@ -153,6 +154,7 @@ class _Builder:
             if unit.owner == goal_id
             or (
                 unit.family in ("parent_map", "relations")
+                and unit in self.wanted
                 and ("Goal", goal_id) in carriers(self.ours.plan_id, unit, value)
                 and _named(unit, value, self.ours.plan_id, _with_goal(refs, goal_id))
                 and not self._too_early(goal_id, unit, value)

@@ -190,6 +190,8 @@ def _clash(seen: Seen, policy: Policy, why: str) -> Verdict:
     match policy.clash(seen.unit):
         case "ours":
             return Verdict(seen, Action.PUSH, "policy_ours")
+        case "theirs" if seen.hidden:
+            return Verdict(seen, Action.CONFLICT, "over_a_hidden_value")  # rule R10
         case "theirs":
             return Verdict(seen, Action.PULL, "policy_theirs")
         case "ask":

@@ -104,6 +104,8 @@ class Planned:
         units: Mapping[Unit, Sent],
         _action: str,
         _etag: str | None,
+        *,
+        only: str | None = None,
     ) -> tuple[View, There]:
         """Note a call that landed."""
         link = Link(

@@ -10,13 +10,18 @@ from collections.abc import Collection
 from datetime import date
 
 from fhirgoals.domain.units import Pair, Unit, same_value
+from fhirgoals.fhir.exact_json import loads
 from fhirgoals.sync.decide import Ours, carriers
-from fhirgoals.sync.view import MAPPER_VERSION, Key, View, last_seen, ours_of
+from fhirgoals.sync.view import MAPPER_VERSION, Key, View, content_hash, last_seen, ours_of
 
 
 def outdated(view: View) -> frozenset[Key]:
-    """Return the resources that an older mapper read last."""
-    return frozenset(key for key, link in view.links.items() if link.mapper_version != MAPPER_VERSION)
+    """Return the resources that an older mapper read last, and of which every edit there is judged."""
+    return frozenset(
+        key
+        for key, link in view.links.items()
+        if link.mapper_version != MAPPER_VERSION and (link.raw is None or link.raw_hash == _hash(link.raw))
+    )
 
 
 def rebased(view: View, on: date, waiting: Collection[Unit]) -> dict[Unit, Pair]:
@@ -64,3 +69,8 @@ def _same(one: Pair, other: Pair | None) -> bool:
     if other is None:
         return one.ours is None and one.theirs is None
     return same_value(one.ours, other.ours) and same_value(one.theirs, other.theirs) and one.rev == other.rev
+
+
+def _hash(raw: str) -> str | None:
+    tree = loads(raw)
+    return content_hash(tree) if isinstance(tree, dict) else None

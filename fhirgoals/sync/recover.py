@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Unit, Values, same_value
+from fhirgoals.domain.units import Pair, Unit, Values, same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.pages import Version
@@ -24,8 +24,10 @@ from fhirgoals.sync.call import Sent
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.context import Context
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
+from fhirgoals.sync.unversioned import overwritten, put_back, trace, usable
 from fhirgoals.sync.view import Key, View, content_hash, disclosed, knowledge_of, last_seen, refs_of, with_link
 
 MAY_NOT_GO = "sent_or_not_unknown"
@@ -38,12 +40,13 @@ resource go on with the same ETag."""
 
 
 NOT_THERE = "not_there"
-"""Why the intent of a create is left that was not found: it may come late, so it is known until the next create."""
+"""Why an intent is left that was not found: it may come late. A create is known until the next one of its goal, a
+write to a server without versions until it is too old to come."""
 
 OPEN = (IN_DOUBT, MAY_NOT_GO)
 
-LATEST = timedelta(days=1)
-"""How long a create that was not found is looked for."""
+LATEST = timedelta(minutes=15)
+"""How long a call that was not found is looked for: none is heard of that came later (timeouts are minutes)."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,10 @@ class Settling(Protocol):
         units: Mapping[Unit, Sent],
         action: str,
         etag: str | None,
+        *,
+        only: str | None = None,
     ) -> tuple[View, There]:
-        """Settle a call that landed."""
+        """Settle a call that landed; where ETags say nothing it is `only` that one."""
         ...
 
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
@@ -108,6 +113,14 @@ class Settling(Protocol):
 
     async def close_intent(self, intent_id: str) -> None:
         """Clear a call that did not."""
+        ...
+
+    async def note_history(self, view: View, verdicts: list[Verdict]) -> None:
+        """Keep values of theirs that go under."""
+        ...
+
+    async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
+        """Move pairs."""
         ...
 
 
@@ -133,7 +146,7 @@ async def recover(context: Context, view: View, writes: Settling) -> tuple[View,
             view, there, why = await _updated(context, view, there, writes, intent)
         if why is not None:
             left.append((intent, why))
-        elif view.links is not links or view.bases is not bases:
+        elif usable(view, intent.etag) and (view.links is not links or view.bases is not bases):
             settled.add(call)
     return view, left
 
@@ -186,12 +199,10 @@ async def _without_its_identifier(
         return view, there, None
     if alike:
         return view, there, "may_stand_there"
-    if intent.opened_at + LATEST < context.clock():
-        await writes.close_intent(intent.id)
-        return view, there, None
+    view, there, why = await _not_found(context, view, there, writes, intent)
     shown = disclosed(view, context.today())
     may_go = shown.plan is not None and (intent.kind == "CarePlan" or intent.local_id in shown.goals)
-    return view, there, NOT_THERE if may_go else MAY_NOT_GO
+    return view, there, why if why is None or may_go else MAY_NOT_GO
 
 
 def _says_the_same(tree: Resource, body: Resource) -> bool:
@@ -247,29 +258,69 @@ async def _updated(
             return view, there, None
         case _:
             raise not_answered(view.connection, intent.kind, answer)
-    link = view.links.get(key)
-    if link is not None and current.etag == intent.etag and content_hash(current.tree) != link.raw_hash:
-        # It moved and its version did not (or it has none): what was sent is known by what stands there.
-        if not _holds_what_was_sent(view, there, intent, current):
-            await writes.close_intent(intent.id)
-            return view, there, None
-        view, there = await writes.landed(view, there, key, current, sent_units(intent), "recovered", intent.etag)
-        return view, there, None
+    known = last_seen(view).found.get(key)
+    moved_alone = known is not None and content_hash(current.tree) != content_hash(known.tree)
+    if (intent.etag is None or not view.trusted or (moved_alone and current.etag == intent.etag)) and known is not None:
+        return await _unversioned(context, view, there, writes, intent, current, known)
     if current.etag is not None and current.etag == intent.etag:
-        rev = max((one.rev for one in sent_units(intent).values()), default=0)
-        then: Plan | None = view.plan
-        if 0 < rev != view.rev:
-            then = await context.store.read(lambda tx: tx.plans.at_revision(view.plan.id, rev))
-        return await writes.repeat(view, there, intent, current, then)
+        return await writes.repeat(view, there, intent, current, await plan_of(context, view, intent))
     if intent.method == "delete":
         await writes.close_intent(intent.id)  # it moved before the delete came
         return view, there, None
     landed = await _version_after(context, view, there, intent, current)
     if landed is None:
+        if current.etag is not None:
+            await writes.note_history(view, await _maybe_undone(context, view, there, intent, current))
         await writes.close_intent(intent.id)
         return view, there, None
     view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered", intent.etag)
     return view, there, None
+
+
+async def _unversioned(
+    context: Context, view: View, there: There, writes: Settling, intent: Intent, current: Found, known: Found
+) -> tuple[View, There, str | None]:
+    """Look for a call at a server whose versions say nothing: by its id or its content."""
+    key = (intent.kind, intent.local_id)
+    with_id = view.config.operation_id_kept and intent.method != "delete"
+
+    def is_ours(tree: Resource) -> bool:
+        if with_id:
+            return stamp.operation_id(tree) == intent.id
+        return _holds_what_was_sent(view, there, intent, Found(current.resource_id, tree))
+
+    traced = await trace(context.client, key, current.resource_id, known.tree, is_ours)
+    ours = None if traced is None else traced.ours
+    if traced is None and content_hash(current.tree) != content_hash(known.tree) and is_ours(current.tree):
+        # No history: our id proves that it came; what was agreed is what was sent, not what stands there now.
+        ours = replace(current, tree=body_of(intent)) if with_id else current
+    if ours is None or intent.method == "delete":
+        return await _not_found(context, view, there, writes, intent)
+    await writes.note_history(view, overwritten(view, there, key, ours, traced.overwritten if traced else ()))
+    sent, stored = _both(view, there, intent, ours)
+    again = put_back(view, sent, stored, frozenset(sent_units(intent)))
+    view, there = await writes.landed(
+        view, there, key, ours, sent_units(intent), "recovered", intent.etag, only=intent.id
+    )
+    return await writes.settle(view, again), there, None
+
+
+async def _not_found(
+    context: Context, view: View, there: There, writes: Settling, intent: Intent
+) -> tuple[View, There, str | None]:
+    """Keep a call that was not found as one that may come late, until it is too old for that."""
+    if intent.opened_at + LATEST < context.clock():
+        await writes.close_intent(intent.id)
+        return view, there, None
+    return view, there, NOT_THERE
+
+
+async def plan_of(context: Context, view: View, intent: Intent) -> Plan | None:
+    """Return our record as it was when an intent was written, or `None` where that is not known any more."""
+    rev = max((one.rev for one in sent_units(intent).values()), default=0)
+    if 0 < rev != view.rev:
+        return await context.store.read(lambda tx: tx.plans.at_revision(view.plan.id, rev))
+    return view.plan
 
 
 async def _version_after(context: Context, view: View, there: There, intent: Intent, current: Found) -> Found | None:
@@ -285,6 +336,20 @@ async def _version_after(context: Context, view: View, there: There, intent: Int
     if view.config.operation_id_kept:
         return candidate if stamp.operation_id(candidate.tree) == intent.id else None
     return candidate if _holds_what_was_sent(view, there, intent, candidate) else None
+
+
+async def _maybe_undone(context: Context, view: View, there: There, intent: Intent, current: Found) -> list[Verdict]:
+    """Return the units of a call that stand as they did before it, where nobody can tell whether it came.
+
+    Without a history a call that never came looks like one whose values somebody there took out again. Ours goes out
+    anew, and what stood there stays in the history.
+    """
+    if await context.client.history(intent.kind, current.resource_id) is not None:
+        return []
+    _, stored = _both(view, there, intent, current)
+    seen = [Seen(unit, view.bases.get(unit), one.ours, stored.get(unit)) for unit, one in sent_units(intent).items()]
+    as_before = [one for one in seen if same_value(one.theirs, one.pair.theirs if one.pair else None)]
+    return [Verdict(one, Action.IGNORE, "may_have_been_undone_there") for one in as_before]
 
 
 def _next_version(versions: Sequence[Version], etag: str | None, resource_id: str) -> Found | None:

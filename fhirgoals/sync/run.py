@@ -32,12 +32,10 @@ from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.rebase import outdated, rebased
 from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
+from fhirgoals.sync.refusals import REFUSED_AGAIN
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, there_of, with_bases
-
-REFUSED_AGAIN = timedelta(hours=1)
-"""When a call that the EHR refused is tried again, unless an edit comes first."""
 
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""

@@ -194,6 +194,8 @@ class _Judge:
                 return True
         if by_word(edit.key):
             return edit.value.rpartition("/")[2] in self.kept_text
+        if edit.key[1].partition(" ")[0] in self.lost_there and "here" in edit.already:
+            return True  # it said what we said, and the server forgot it again
         if place in self.log.settled:
             return True
         if any((one.side, one.key, one.over) == (edit.side, edit.key, edit.value) for one in self.log.edits[:place]):
@@ -310,8 +312,9 @@ class _Judge:
             return False
         of_plan = key[0] == PLAN or key[1].startswith("step")
         # A child's place stands on its parent's resource.
-        parents = self.here.get(key, NOTHING) if key[1] == "parent" else NOTHING
-        return item.owner in (key[0], parents) or (item.owner == PLAN and (of_plan or item.kind == "retract"))
+        sides_ = (self.here, self.there.get(item.connection, {})) if key[1] == "parent" else ()
+        parents = {parent for side in sides_ for parent in side.get(key, NOTHING).split("+")}
+        return item.owner in {key[0], *parents} or (item.owner == PLAN and (of_plan or item.kind == "retract"))
 
     def _stands_for(self, item: Item, key: Key) -> bool:
         """Tell whether an item's unit is the one of a watched value."""
@@ -457,11 +460,20 @@ class _Judge:
             ours = since is None or bool(elsewhere) or any(edit.side != item.connection for edit in recent)
             if item.kind == "conflict" and said(item.unit, item.ours) == said(item.unit, item.theirs):
                 self.found.needless.append(f"needless: {where}: both say {said(item.unit, item.ours)}")
-            elif item.kind == "conflict" and not (ours and theirs):
+            elif item.kind == "conflict" and not (ours and theirs) and not self._decided_for_ours(item):
                 one = "nobody" if not ours and not theirs else "only the EHR" if theirs else "only we"
                 self.found.needless.append(f"needless: {where}: {one} wrote it since it was agreed")
             elif item.kind == "proposal" and not ours and self._taken_at_once(item):
                 self.found.needless.append(f"needless: {where}: the policy takes it")
+
+    def _decided_for_ours(self, item: Item) -> bool:
+        """Tell whether a person chose ours over an earlier value of theirs: that is an edit here too."""
+        same = [
+            one
+            for one in self.items
+            if (one.connection, one.owner, one.unit) == (item.connection, item.owner, item.unit)
+        ]
+        return any(one.by_person for one in same)
 
     def _half_seen(self, item: Item) -> str | None:
         """Return a line for a question, answered or not, about half of a move: nobody ever wrote that place."""
@@ -476,6 +488,8 @@ class _Judge:
             return None
         if any(edit.side != item.connection for edit in moves) and place != NOTHING:
             return None  # one of two parents is ours: a clash
+        if self.there[item.connection].get((child, "parent")) == place:
+            return None  # two moves there left it so
         return f"needless: half a move of {child} was asked about at {item.connection} ({place})"
 
     def _not_gone(self, item: Item) -> str | None:
@@ -511,10 +525,10 @@ class _Judge:
     # -- growth --
 
     def _growth(self) -> None:
-        told = {(item.connection, item.owner, item.unit, item.why) for item in self.waiting if item.kind == "held"}
+        told = {(item.connection, item.owner, item.unit) for item in self.waiting if item.kind == "held"}
         for connection, kind, own in self.raw.execute("select connection, kind, local_id from intents"):
             # What may no longer go is not repeated: it stays a candidate until the resource moves, and an item says so.
-            if (connection, own, kind, "sent_or_not_unknown") not in told:
+            if (connection, own, kind) not in told:
                 self.found.growth.append(f"growth: an intent for {kind} {own} at {connection} is left at rest")
         asked = Counter(
             (item.connection, item.owner, item.unit) for item in self.waiting if item.kind in ("conflict", "proposal")

@@ -146,7 +146,7 @@ async def _sync(world: World, name: str, life: Life) -> None:
 
 def rest(world: World) -> list[str]:
     """Let everything come to rest; return the writes that were still made when it should have."""
-    world.machine.spend(100)
+    world.machine.spend(1000)  # what may come late has come or never will
     still = None
     for _ in range(QUIET_ROUNDS):
         before = _writes(world)
