@@ -295,10 +295,12 @@ async def _unversioned(
         # No history: our id proves that it came; what was agreed is what was sent, not what stands there now.
         ours = replace(current, tree=body_of(intent)) if with_id else current
     if ours is None or intent.method == "delete":
+        if traced is None and intent.method != "delete":
+            await writes.note_history(view, await _maybe_undone(context, view, there, intent, current))
         return await _not_found(context, view, there, writes, intent)
     await writes.note_history(view, overwritten(view, there, key, ours, traced.overwritten if traced else ()))
     sent, stored = _both(view, there, intent, ours)
-    again = put_back(view, sent, stored, frozenset(sent_units(intent)))
+    again = put_back(view, there.theirs.assembled.values, sent, stored, frozenset(sent_units(intent)))
     view, there = await writes.landed(
         view, there, key, ours, sent_units(intent), "recovered", intent.etag, only=intent.id
     )

@@ -66,7 +66,7 @@ def overwritten(view: View, there: There, key: Key, ours: Found, others: tuple[R
     return list(lost.values())
 
 
-def put_back(view: View, sent: Values, stored: Values, carried: frozenset[Unit]) -> dict[Unit, Pair]:
+def put_back(view: View, before: Values, sent: Values, stored: Values, carried: frozenset[Unit]) -> dict[Unit, Pair]:
     """Return the pairs of units that a late call did not carry, and put back to what they were when it was built."""
     return {
         unit: Pair(stored.get(unit), stored.get(unit), AGAIN_REV)
@@ -74,6 +74,7 @@ def put_back(view: View, sent: Values, stored: Values, carried: frozenset[Unit])
         if unit not in carried
         and unit in sent
         and same_value(sent[unit], stored.get(unit))
+        and not same_value(before.get(unit), stored.get(unit))
         and not same_value(stored.get(unit), pair.theirs)
     }
 

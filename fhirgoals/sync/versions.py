@@ -1,7 +1,8 @@
 """Servers whose versions say nothing: one that answers a change with the version of before can't be held to an ETag.
 
-It is learnt from the first such answer, and kept per connection. From then on a resource is read again right before it
-is written, and a call in doubt is known by its content.
+So is one that shows no ETag at all: it may not look at If-Match either (OpenEMR does not, its issue 12378). It is
+learnt from the first such answer, and kept per connection. From then on a resource is read again right before it is
+written, and a call in doubt is known by its content.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ def trusted(tx: Tx, connection: str) -> bool:
     return not tx.cursors.get(connection, _SCOPE)
 
 
+def distrust(tx: Tx, connection: str, at: datetime) -> None:
+    """Keep that this server's versions say nothing of what a call was built on."""
+    tx.cursors.set(connection, _SCOPE, {"trusted": False}, at)
+
+
 def learn(tx: Tx, connection: str, sent: str | None, answered: str | None, at: datetime) -> None:
     """Keep that a change did not move the version, where the ETag in the answer is the one that was sent."""
     if sent is not None and sent == answered and trusted(tx, connection):
-        tx.cursors.set(connection, _SCOPE, {"trusted": False}, at)
+        distrust(tx, connection, at)
