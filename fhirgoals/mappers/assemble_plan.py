@@ -33,6 +33,10 @@ def care_plan_units(assembly: Assembly, plan_id: str, record: WireCarePlan) -> t
     return _activities(assembly, plan_id, record.activities)
 
 
+_CUT = 8
+"""The fewest characters by which a text that was cut is known again."""
+
+
 def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActivity]) -> tuple[str, ...]:
     """Align the activities and keep them as steps and interventions; return our ids in the order of the record."""
     refs = assembly.refs
@@ -40,13 +44,16 @@ def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActiv
         refs.element(kind, member): (kind, member) for kind in ("step", "intervention") for member in assembly.ids[kind]
     }
     seen = {"step": _step_texts(assembly, plan_id), "intervention": _techniques(assembly, plan_id)}
+    texts = {activity.text for activity in activities if isinstance(activity.text, str)}
     result: list[str] = []
     steps_of: dict[str, list[str]] = {}
     for index, activity in enumerate(activities):
         kind, member = names.get(activity.id or "") or names.get(activity.step_id or "") or (activity.role, "")
         if not member:
             minted_id = minted(kind, activity.id or plain(activity))
-            member = minted_id if minted_id in seen[kind] else _by_text(activity, seen[kind], result) or minted_id
+            cut = {known: text for known, text in seen[kind].items() if text not in texts}
+            by_text = _by_text(activity, seen[kind], result) or _by_beginning(activity, cut, result)
+            member = minted_id if minted_id in seen[kind] else by_text or minted_id
         while member in result:
             member = minted(kind, member, index)
         result.append(member)
@@ -88,6 +95,22 @@ def _by_text(activity: WireActivity, seen: Mapping[str, Json], taken: Sequence[s
     if not isinstance(activity.text, str):
         return None
     found = [member for member, text in seen.items() if text == activity.text and member not in taken]
+    return found[0] if len(found) == 1 else None
+
+
+def _by_beginning(activity: WireActivity, seen: Mapping[str, Json], taken: Sequence[str]) -> str | None:
+    """Return the one member whose text, last seen whole, begins with this activity's: a server may cut what it stores.
+
+    `seen` are those whose whole text stands nowhere any more.
+    """
+    text = activity.text
+    if not isinstance(text, str) or len(text) < _CUT:
+        return None
+    found = [
+        member
+        for member, whole in seen.items()
+        if member not in taken and isinstance(whole, str) and len(whole) > len(text) and whole.startswith(text)
+    ]
     return found[0] if len(found) == 1 else None
 
 
