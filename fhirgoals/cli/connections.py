@@ -42,7 +42,7 @@ def add(
         str | None, typer.Option(help="How a repeated create is kept from doubling: client_id, if_none_exist, search.")
     ] = None,
     release: Annotated[
-        str | None, typer.Option(help="When an edit may go: quiet_minutes (default) or on_save.")
+        str | None, typer.Option(help="When an edit may go: quiet_minutes (default), on_save, on_sign (signed review).")
     ] = None,
     quiet_minutes: Annotated[
         int | None, typer.Option(metavar="N", help="How long an edit can still be taken back; default 15.")
@@ -233,8 +233,6 @@ def _checked(name: str, settings: dict[str, object]) -> Resource:
     token = settings.get("token")
     if token is not None and not (isinstance(token, str) and _VARIABLE.fullmatch(token)):
         raise InputError(f"{name}: --token-env: name the environment variable that holds the token, not the token")
-    if settings.get("release") == "on_sign":
-        raise InputError(f"{name}: --release on_sign: can't be had yet: use quiet_minutes or on_save")
     settings = {**settings, "base_url": url.rstrip("/")}
     unknown = sorted(settings.keys() - set(ConnectionConfig.__struct_fields__))
     if unknown:
@@ -254,7 +252,7 @@ def _checked(name: str, settings: dict[str, object]) -> Resource:
 
 _ALLOWED = {
     "create": "client_id, if_none_exist or search",
-    "release": "quiet_minutes or on_save",
+    "release": "quiet_minutes, on_save or on_sign",
     "scope": "linked_plans or ours",
     "retract": "leave, blank, entered_in_error or delete",
 }

@@ -134,6 +134,8 @@ def operations_table(store: Store, counts: Counts) -> None:
     waiting = _waiting(counts)
     if waiting:
         say(waiting)
+    if counts.not_sent_yet:
+        say(not_sent_yet(counts))
     if counts.unlinked:
         say(
             f"{words.count(counts.unlinked, 'plan')} can't go yet: the client is not linked there"
@@ -142,6 +144,13 @@ def operations_table(store: Store, counts: Counts) -> None:
     if counts.left_for_later:
         left = words.count(counts.left_for_later, "plan")
         say(f"Left for later, since this is the first run after arming: {left}.")
+
+
+def not_sent_yet(counts: Counts) -> str:
+    """Return the line about edits that are not released (design 5.9)."""
+    plans = words.count(len(counts.not_sent_yet), "plan")
+    places = words.count(sum(counts.not_sent_yet.values()), "place")
+    return f"Not sent yet: what changed in {places} of {plans} waits for a signed review (fhirgoals review sign)."
 
 
 def totals(operations: Sequence[Resource]) -> str:

@@ -11,7 +11,7 @@ import typer
 from fhirgoals.cli import words
 from fhirgoals.cli.output import JsonOption, note, printed_json, progress, say, table
 from fhirgoals.cli.preview_file import keep_preview, kept_preview, left_json, say_left
-from fhirgoals.cli.running import connections, operations_table, previewed, synced
+from fhirgoals.cli.running import connections, not_sent_yet, operations_table, previewed, synced
 from fhirgoals.cli.session import now, session_of
 from fhirgoals.errors import FhirgoalsError, Refused
 from fhirgoals.store import Store
@@ -170,6 +170,8 @@ def _say_counts(done: Sequence[Counts]) -> None:
                 f"{one.connection}: {words.count(one.unlinked, 'plan')} can't go yet, since the client is not linked"
                 f" there. Next: fhirgoals patients match {one.connection} --by STAFF"
             )
+        if one.not_sent_yet:
+            say(f"{one.connection}: {not_sent_yet(one)}")
         if one.left_for_later:
             say(
                 f"{one.connection}: {words.count(one.left_for_later, 'plan')} left for later, since this was the first"

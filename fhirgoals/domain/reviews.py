@@ -85,6 +85,17 @@ def late(review: Review) -> LateReview | None:
     return None if days is None else LateReview(review.id, days)
 
 
+def is_signed(plan: Plan, review: Review, as_of: date) -> bool:
+    """Tell whether a review is signed: someone did, nobody's signature is missing, and no one of the practice refused.
+
+    A refusal of the client's side is on record and keeps nothing back (domain reference 4).
+    """
+    client_side = {each.id for each in plan.participants if each.role in ("client", "legal_representative")}
+    given = [each for each in review.signatures if each.date is not None and each.date <= as_of and not each.refused]
+    refused = any(each.refused and each.by not in client_side for each in review.signatures)
+    return bool(given) and not refused and not any(_unsigned(plan, review, as_of))
+
+
 def held_reviews(plan: Plan, as_of: date) -> list[Review]:
     """Return the reviews held by a day, oldest first, whatever their order in the file."""
     return sorted((each for each in plan.reviews if each.date <= as_of), key=lambda each: (each.date, each.id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from fhirgoals.domain.records import Plan, Stamp
+from fhirgoals.domain.records import Plan, Review, Stamp
 from fhirgoals.domain.units import Unit
 from fhirgoals.errors import Bug, Outdated, Refused
 from fhirgoals.fhir.exact_json import Tree
@@ -26,6 +26,13 @@ Touched = Mapping[Unit, tuple[Any, Any]]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(Plan, float_hook=Decimal)
+
+
+class _Reviews(msgspec.Struct, frozen=True):
+    reviews: tuple[Review, ...] = ()
+
+
+_reviews_decoder = msgspec.json.Decoder(_Reviews, float_hook=Decimal)
 
 
 @dataclass(frozen=True)
@@ -162,6 +169,21 @@ class Plans:
         wanted = sa.select(table.c.document).where(table.c.plan_id == plan_id, table.c.rev == rev)
         document = self._connection.scalar(wanted)
         return None if document is None else _decoder.decode(document)
+
+    def reviews_at(self, plan_id: str, rev: int) -> tuple[Review, ...]:
+        """Return the plan's reviews as they were saved at that revision."""
+        table = schema.plan_revisions
+        wanted = sa.select(table.c.document).where(table.c.plan_id == plan_id, table.c.rev == rev)
+        document = self._connection.scalar(wanted)
+        return () if document is None else _reviews_decoder.decode(document).reviews
+
+    def last_saved(self, plan_id: str, day: date) -> int | None:
+        """Return the last revision that was saved on a day or before, or `None`; days are those of UTC."""
+        table = schema.plan_revisions
+        before = datetime.combine(day + timedelta(days=1), time(), UTC)
+        wanted = sa.select(sa.func.max(table.c.rev)).where(table.c.plan_id == plan_id, table.c.at < before)
+        rev: int | None = self._connection.scalar(wanted)
+        return rev
 
     def _advance(self, plan: Plan, before: StoredPlan | None, expect: int | None, by: str, at: datetime) -> int:
         table = schema.plans

@@ -150,7 +150,7 @@ class _Builder:
         refs = self.there.refs
         units = {
             unit: value
-            for unit, value in self.ours.visible.items()
+            for unit, value in self.ours.released.items()
             if unit.owner == goal_id
             or (
                 unit.family in ("parent_map", "relations")
@@ -244,12 +244,12 @@ class _Builder:
         plan_id = self.ours.plan_id
         units = {
             unit: value
-            for unit, value in self.ours.visible.items()
+            for unit, value in self.ours.released.items()
             if unit.owner == plan_id
             and unit.family not in ("parent_map", "relations")
             and _named(unit, value, plan_id, self.there.refs)
         }
-        merged = self.there.theirs.assembled.values | self.ours.visible
+        merged = self.there.theirs.assembled.values | self.ours.released
         record = overlay_care_plan(
             plan_id, WireCarePlan(), Push(units), merged, self.there.theirs.assembled, self.there.refs
         )

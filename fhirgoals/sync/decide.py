@@ -16,6 +16,7 @@ from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.members import with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
 from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent
+from fhirgoals.sync.unreleased import NOT_RELEASED, before_release, held_back
 
 Kind: TypeAlias = Literal["Goal", "CarePlan"]
 Retract: TypeAlias = Literal["leave", "blank", "entered_in_error", "delete"]
@@ -45,7 +46,7 @@ class Ours:
     came from this connection and go back only to it; `elsewhere` are units whose value came from another EHR that this
     one is not told of, with our value (they are not in `visible`). `refused` is why nothing goes there at all, if so;
     `void` are goals that we marked entered-in-error. `retract` is what becomes of a resource that was sent and may no
-    longer be there.
+    longer be there. `unreleased` are units whose last edit may not go there yet.
     """
 
     plan_id: str
@@ -59,6 +60,12 @@ class Ours:
     refused: str | None = None
     retract: Retract = "leave"
     void: frozenset[str] = frozenset()
+    unreleased: frozenset[Unit] = frozenset()
+
+    @property
+    def released(self) -> Values:
+        """The units that may be sent as they are, where something is new there."""
+        return {unit: value for unit, value in self.visible.items() if unit not in self.unreleased}
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,9 @@ _DEAD = (Place.GONE, Place.VOID, Place.UNREADABLE)
 REQUIRED = ("text", "status")
 """Units without which a Goal can't stand."""
 
+REQUIRED_OF_PLAN = ("plan_status",)
+"""Units without which a CarePlan can't stand."""
+
 
 def decide(
     ours: Ours,
@@ -134,8 +144,10 @@ def decide(
         return _withdrawn(ours, theirs)
     absent = (goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT)
     # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
-    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & ours.elsewhere.keys())
+    stays = ours.elsewhere.keys() | ours.unreleased
+    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & stays)
     create_plan = bool(ours.goals) and theirs.place("CarePlan", ours.plan_id) is Place.ABSENT
+    create_plan &= not {Unit(ours.plan_id, name) for name in REQUIRED_OF_PLAN} & ours.unreleased
     verdicts: dict[Unit, Verdict] = {}
     everything = (
         ours.visible.keys()
@@ -148,10 +160,12 @@ def decide(
         seen = _seen(unit, ours, theirs, bases, doubtful)
         if seen is None:
             continue
-        verdict = judge(seen, policy)
+        verdict = judge(before_release(seen, ours.unreleased), policy)
         if verdict.action is not Action.QUIET:
             verdicts[unit] = verdict
-    verdicts = _without_rings(with_their_members(verdicts, ours.visible, theirs.assembled.values), theirs)
+    verdicts = held_back(verdicts, ours.unreleased, ours.goals)
+    verdicts = with_their_members(verdicts, ours.visible, theirs.assembled.values)
+    verdicts = _without_rings(held_back(verdicts, ours.unreleased, ours.goals), theirs)
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
     waiting += _tree(ours, theirs, verdicts)
     return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
@@ -362,7 +376,7 @@ def _units(verdicts: Mapping[Unit, Verdict], unseen: Mapping[Unit, Json]) -> lis
     waiting = []
     for unit, verdict in verdicts.items():
         kind = {Action.CONFLICT: "conflict", Action.PROPOSE: "proposal", Action.HOLD: "held"}.get(verdict.action)
-        if kind is None or (kind == "held" and verdict.why.startswith(("resource_", *PASSING))):
+        if kind is None or (kind == "held" and verdict.why.startswith(("resource_", NOT_RELEASED, *PASSING))):
             continue  # one item stands for the whole resource; or the next run knows
         seen = verdict.seen
         base = None if seen.pair is None else seen.pair.ours

@@ -33,6 +33,7 @@ from fhirgoals.sync.rebase import outdated, rebased
 from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.refusals import REFUSED_AGAIN
+from fhirgoals.sync.release import not_sent_yet, with_release
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, there_of, with_bases
@@ -61,6 +62,8 @@ class Counts:
     new_items: int = 0
     unlinked: int = 0
     left_for_later: int = 0
+    not_sent_yet: dict[str, int] = field(default_factory=dict)
+    """How many goals, and the plan, have an edit that waits for its release; by plan."""
     unanswered: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     operations: list[dict[str, Json]] = field(default_factory=list)
@@ -77,6 +80,11 @@ class Counts:
         """Add how one plan stands after its last look."""
         for name in ("read", "conflicts", "proposals", "held", "quarantined", "new_items"):
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
+
+    def note_release(self, view: View, on: date) -> None:
+        """Note what of a plan is not released yet."""
+        if waiting := not_sent_yet(view, on):
+            self.not_sent_yet[view.plan.id] = len(waiting)
 
     def as_json(self) -> dict[str, Json]:
         """Return the counts as `sync --json` prints them."""
@@ -156,6 +164,7 @@ class Runner:
             if patient is None:
                 counts.unlinked += 1
                 continue
+            counts.note_release(view, context.today())
             pairs = rebased(view, context.today(), await self._waiting(plan_id))
             view, counts.rebased = with_bases(view, pairs), counts.rebased + len(pairs)
             same = await self._same_patient(view, patient)
@@ -261,6 +270,7 @@ class Runner:
             if patient is None:
                 counts.unlinked += 1
                 return
+            counts.note_release(view, context.today())
             if view.state != "armed":
                 counts.read += (await self._read(view, patient)).read
                 return  # reads and counts; the mark stays, and what is due goes once it is armed
@@ -356,7 +366,7 @@ class Runner:
         installation = self.store.store.installation
 
         def load(tx: Tx) -> View:
-            return load_view(tx, self.connection, plan_id, installation)
+            return with_release(tx, load_view(tx, self.connection, plan_id, installation), self.clock())
 
         return await self.store.read(load)
 

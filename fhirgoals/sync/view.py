@@ -60,6 +60,8 @@ class View:
     """Children whose place is to be read once more before it is judged."""
     trusted: bool = True
     """Whether this server's versions move with every change; else an ETag says nothing."""
+    released: int | None = None
+    """The last revision of ours of which everything may go there by now; `None`: all of them (design 5.9)."""
     leaving: bool = False
     """Whether the client is being unlinked: everything of the plan is taken back there."""
 
@@ -73,6 +75,24 @@ class View:
     def void(self) -> frozenset[str]:
         """Ids of the goals that we marked entered-in-error."""
         return frozenset(goal.id for goal in self.plan.goals if goal.lifecycle == "entered_in_error")
+
+    @property
+    def unreleased(self) -> frozenset[Unit]:
+        """The units whose last edit here may not go there yet, and steps that would arrive without a part.
+
+        Labels say who may read a goal: they are never held.
+        """
+        if self.released is None:
+            return frozenset()
+        late = {
+            unit
+            for unit, rev in self.revs.items()
+            if rev > self.released
+            and self.origins.get(unit) != self.connection
+            and (unit.name != "labels" or unit.owner == self.plan.id)
+        }
+        steps = {Unit(unit.owner, f"steps:{unit.member}") for unit in late if unit.family.startswith("step:<id>")}
+        return frozenset(late | (steps - self.bases.keys()))
 
     @property
     def sent_before(self) -> frozenset[str]:
@@ -181,7 +201,17 @@ def ours_of(view: View, on: date) -> Ours:
     hidden = {unit: value for unit, value in real.items() if unit not in seen}
     kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
     return Ours(
-        view.plan.id, view.rev, seen, hidden, view.revs, shown.goals, born_there, kept, retract=retract, void=view.void
+        view.plan.id,
+        view.rev,
+        seen,
+        hidden,
+        view.revs,
+        shown.goals,
+        born_there,
+        kept,
+        retract=retract,
+        void=view.void,
+        unreleased=view.unreleased,
     )
 
 

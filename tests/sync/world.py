@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from fhirgoals.domain.commands import Accepted, Actor, AnyCommand, decide_command
 from fhirgoals.domain.planfile import load_plan
 from fhirgoals.domain.records import Plan, Withheld
 from fhirgoals.domain.units import touched
@@ -70,7 +71,7 @@ class World:
         return await self.runner().sync()
 
     async def add_connection(self) -> None:
-        config = ConnectionConfig(base_url=BASE, release="on_save", **self.config)  # type: ignore[arg-type]
+        config = ConnectionConfig(base_url=BASE, **{"release": "on_save", **self.config})  # type: ignore[arg-type]
         tree = msgspec.to_builtins(config)
         at = self.clock()
 
@@ -99,6 +100,19 @@ class World:
         stored = await self.store.read(lambda tx: tx.plans.get(plan_id))
         assert stored is not None
         return stored.plan
+
+    async def do(self, plan_id: str, command: AnyCommand, by: str = "staff-7") -> None:
+        """Carry a command out, as the command line does."""
+        stored = await self.store.read(lambda tx: tx.plans.get(plan_id))
+        assert stored is not None
+        at = self.clock()
+        answer = decide_command(stored.plan, command, Actor(by), at.date(), rev=stored.rev)
+        assert isinstance(answer, Accepted), answer
+        await self.store.write(
+            lambda tx: tx.plans.save(
+                answer.plan, expect=stored.rev, by=by, reason=answer.reason, at=at, touched=answer.touched
+            )
+        )
 
     async def edit(self, plan_id: str, goal: str, **changes: object) -> None:
         """Change fields of one goal here."""

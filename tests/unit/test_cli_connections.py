@@ -53,7 +53,6 @@ def test_a_connection_keeps_what_options_and_file_say(store: str, tmp_path: Path
         (["Ehr Main", "--url", URL], "NAME"),
         (["e", "--url", URL, "--create", "twice"], "--create"),
         (["e", "--url", URL, "--release", "soon"], "--release"),
-        (["e", "--url", URL, "--release", "on_sign"], "--release"),
         (["e", "--url", URL, "--retract", "burn"], "--retract"),
         (["e", "--url", URL, "--scope", "everything"], "--scope"),
         (["e", "--url", URL, "--page-size", "0"], "--page-size"),

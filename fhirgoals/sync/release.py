@@ -1,0 +1,68 @@
+"""Tells how far a plan is released to a connection: up to which of its revisions edits may go there (design 5.9).
+
+`on_sign`: up to what the last signed review covers. A review covers the plan as it stood when the first of its
+signatures was put on record, or on that signature's day where this is earlier; it counts once nobody's signature is
+missing. A plan that came into the store with a signed review is covered as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+
+from fhirgoals.domain.lifecycle import review_state
+from fhirgoals.domain.records import Review
+from fhirgoals.domain.reviews import is_signed
+from fhirgoals.domain.units import same_value
+from fhirgoals.store.tx import Tx
+from fhirgoals.sync.view import View, ours_of
+
+
+def with_release(tx: Tx, view: View, at: datetime) -> View:
+    """Return the view with the last revision of ours that may go to its connection now; `None` where all may."""
+    match view.config.release:
+        case "on_sign":
+            return replace(view, released=signed_revision(tx, view, at.date()))
+        case "quiet_minutes" | "on_save":
+            return view
+
+
+def not_sent_yet(view: View, on: date) -> frozenset[str]:
+    """Return the ids of the goals, and of the plan, of which an edit waits for its release."""
+    visible, found = ours_of(view, on).visible, set()
+    for unit in view.unreleased:
+        pair = view.bases.get(unit)
+        shown = unit in visible or (pair is not None and pair.ours is not None)
+        if shown and not same_value(visible.get(unit), pair.ours if pair else None):
+            found.add(unit.owner)
+    return frozenset(found)
+
+
+def signed_revision(tx: Tx, view: View, on: date) -> int:
+    """Return the last revision that a signed review covers; 0 where there is none."""
+    plan_id, covered = view.plan.id, 0
+    signed = {one.id for one in view.plan.reviews if is_signed(view.plan, one, on)}
+    while signed:
+        # A signature is final: the revision by which each of them had its first one is found by halves.
+        low, high = 1, view.rev
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _begun(tx, plan_id, middle, signed) == signed else (middle + 1, high)
+        last = signed - _begun(tx, plan_id, low - 1, signed) if low > 1 else signed
+        reviews = [one for one in view.plan.reviews if one.id in last]
+        up_to = low if low == 1 else min(low, tx.plans.last_saved(plan_id, _first_day(reviews)) or 0)
+        covered = max(covered, up_to)
+        if up_to == low:
+            break  # every other one was signed earlier
+        signed -= last
+    return covered
+
+
+def _begun(tx: Tx, plan_id: str, rev: int, ids: set[str]) -> set[str]:
+    """Return those of the reviews that had a signature at a revision."""
+    return {one.id for one in tx.plans.reviews_at(plan_id, rev) if review_state(one) == "signed"} & ids
+
+
+def _first_day(reviews: Sequence[Review]) -> date:
+    return min(line.date for one in reviews for line in one.signatures if line.date is not None)
