@@ -50,6 +50,13 @@ def add(
     scope: Annotated[
         str | None, typer.Option(help="What is taken in from there: linked_plans (default) or ours.")
     ] = None,
+    changes: Annotated[
+        str | None,
+        typer.Option(help="How a run learns what to read: hash (all, default), instant (_lastUpdated), history."),
+    ] = None,
+    changes_of: Annotated[
+        str | None, typer.Option(help="Of whom changes are asked for: patient (default) or server.")
+    ] = None,
     retract: Annotated[
         str | None,
         typer.Option(help="What is done with what may no longer go: leave, blank, entered_in_error, delete."),
@@ -80,6 +87,8 @@ def add(
         "release": release,
         "quiet_minutes": quiet_minutes,
         "scope": scope,
+        "changes": changes,
+        "changes_of": changes_of,
         "retract": retract,
         "portal_visible": portal_visible,
         "send_proposed": send_proposed,
@@ -243,7 +252,11 @@ def _checked(name: str, settings: dict[str, object]) -> Resource:
     except ConfigurationError as error:
         key = re.search(r"\$\.(\w+)", str(error))
         raise InputError(f"{name}: {_wrong(key[1] if key else None)}") from None
-    for key_name, least, most in (("quiet_minutes", 0, 7 * 24 * 60), ("page_size", 1, 1000)):
+    for key_name, least, most in (
+        ("quiet_minutes", 0, 7 * 24 * 60),
+        ("page_size", 1, 1000),
+        ("changes_overlap_s", 0, 86_400),
+    ):
         if not least <= getattr(config, key_name) <= most:
             raise InputError(f"{name}: --{key_name.replace('_', '-')}: must be from {least} to {most}")
     plain: Resource = msgspec.to_builtins(config)
@@ -254,6 +267,8 @@ _ALLOWED = {
     "create": "client_id, if_none_exist or search",
     "release": "quiet_minutes, on_save or on_sign",
     "scope": "linked_plans or ours",
+    "changes": "hash, instant or history",
+    "changes_of": "patient or server, and server where --changes is history",
     "retract": "leave, blank, entered_in_error or delete",
 }
 

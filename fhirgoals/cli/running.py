@@ -19,8 +19,9 @@ from fhirgoals.fhir.http import Http
 from fhirgoals.store import AsyncStore, Store
 from fhirgoals.store.connections import Connection
 from fhirgoals.sync.connection import ConnectionConfig, config_of
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.planned_file import Noted, Only
-from fhirgoals.sync.run import Counts, Runner
+from fhirgoals.sync.run import Runner
 
 Progress = Callable[[int, int], None]
 

@@ -17,9 +17,9 @@ from fhirgoals.errors import FhirgoalsError, Refused
 from fhirgoals.store import Store
 from fhirgoals.store.connections import Connection
 from fhirgoals.store.restored import REASON as RESTORED
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.planned_items import Marks
-from fhirgoals.sync.run import Counts
 
 Maybe = Annotated[str | None, typer.Argument(metavar="[CONNECTION]", help="One connection; default all.")]
 
@@ -129,6 +129,7 @@ def _run_all(store: Store, chosen: Sequence[Connection], as_json: bool, only: Ma
     for counts in done:
         for problem in dict.fromkeys(counts.problems):
             typer.echo(f"error: {problem}", err=True)
+            failed = True
         if counts.unanswered:
             plans = words.count(len(counts.unanswered), "plan")
             typer.echo(f"error: {counts.connection}: not finished for {plans}: run it again later", err=True)

@@ -31,8 +31,9 @@ from fhirgoals.sandbox.serve import serve
 from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.sync.connection import ConnectionConfig
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.identify import confirm, match
-from fhirgoals.sync.run import Counts, Runner
+from fhirgoals.sync.run import Runner
 
 REAL = "ehr-main"
 """The connection that `--ehr URL` points to a real server."""

@@ -10,10 +10,9 @@ import asyncio
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
@@ -35,7 +34,8 @@ from fhirgoals.fhir.answers import (
     classify,
 )
 from fhirgoals.fhir.exact_json import Resource, dumps
-from fhirgoals.fhir.pages import SearchResult, Version
+from fhirgoals.fhir.pages import Changed, SearchResult, Version
+from fhirgoals.fhir.tokens import StaticToken, TokenSource
 from fhirgoals.fhir.wire import WRITE_METHODS, Method, Request, Sender
 
 FHIR_JSON = "application/fhir+json"
@@ -48,28 +48,6 @@ MaySend: TypeAlias = Callable[[], Awaitable[bool]]
 
 
 _Keys: TypeAlias = Callable[[Resource], list[str]]
-
-
-class TokenSource(Protocol):
-    """Gives the bearer token for the next request; the seam for SMART Backend Services."""
-
-    async def token(self) -> str | None:
-        """Return a token that is good now, or None to send none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class StaticToken:
-    """One token that never changes."""
-
-    value: str | None
-
-    def __repr__(self) -> str:
-        return "StaticToken(…)"
-
-    async def token(self) -> str | None:
-        """Return it."""
-        return self.value
 
 
 class SearchError(RemoteError):
@@ -166,6 +144,21 @@ class EhrClient:
         if not whole:
             raise self._failed(resource_type, Unreadable("too_large"))
         return pages.versions(found, resource_type, resource_id)
+
+    async def changed(
+        self, resource_type: str, since: str, by: Literal["history", "instant"], patient: str | None = None
+    ) -> Changed:
+        """Return what changed at that instant or later: by the history of the type, which shows deletions too, or by
+        a search for `_lastUpdated`, which does not. `since` is as the server writes time. Raises `SearchError`.
+        """
+        of_patient = [] if patient is None else [("patient", patient)]
+        if by == "history":
+            url, asked, keys = self._url(resource_type, "_history"), ("_since", since), pages.all_keys
+        else:
+            url, asked = self._url(resource_type), ("_lastUpdated", f"ge{since}")
+            keys = partial(pages.match_keys, resource_type=resource_type)
+        found, whole = await self._walk(resource_type, url, [*of_patient, asked], keys, fresh=True)
+        return pages.changed(found, resource_type, whole=whole)
 
     async def create(
         self,

@@ -7,7 +7,7 @@ what `follow` returns is built from our own origin, so that a token can't be sen
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
@@ -48,6 +48,47 @@ class Version:
     """As written: the instant's digits are the server's own."""
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What changed since an instant: each resource once, as it came first (newest first in a history); `None` where it
+    was deleted.
+
+    `server_time` is the server's own when it made the first page, as it writes it: the instant to ask from next time;
+    `None` where it tells none. `complete` is False where something may be missing.
+    """
+
+    resources: Mapping[str, Resource | None] = field(repr=False)
+    server_time: str | None = None
+    complete: bool = True
+
+
+def changed(pages: Sequence[Resource], resource_type: str, *, whole: bool) -> Changed:
+    """Return what the pages of a type's history, or of a search by `_lastUpdated`, tell as changed."""
+    found: dict[str, Resource | None] = {}
+    for page in pages:
+        for entry in _objects(page.get("entry")):
+            resource = entry.get("resource")
+            tree = resource if isinstance(resource, dict) else None
+            if tree is None and _is_deletion(entry.get("request"), entry.get("response")):
+                resource_id = _deleted_id(entry, resource_type)
+            elif tree is not None and tree.get("resourceType") == resource_type:
+                resource_id = string(tree.get("id"))
+            elif tree is not None and not _says_missing(issues_of(tree)):
+                continue  # came along, or the server's remark
+            else:
+                resource_id = None
+            if resource_id is None:
+                whole = False
+            else:
+                found.setdefault(resource_id, tree)
+    meta = pages[0].get("meta") if pages else None
+    return Changed(found, string(meta.get("lastUpdated")) if isinstance(meta, dict) else None, whole)
+
+
+def _says_missing(issues: Iterable[OutcomeIssue]) -> bool:
+    return any(issue.severity in ("fatal", "error") or NOT_WHOLE in issue.detail_codes for issue in issues)
+
+
 def collect(pages: Iterable[Resource], resource_type: str, *, whole: bool) -> SearchResult:
     """Return the result of all pages of one search; a resource that comes again later counts once, as it came last.
 
@@ -68,8 +109,8 @@ def collect(pages: Iterable[Resource], resource_type: str, *, whole: bool) -> Se
             else:
                 kept = found if is_match(entry, resource_type) else included
                 kept[_key(resource) or len(kept)] = resource
-    missing = any(issue.severity in ("fatal", "error") or NOT_WHOLE in issue.detail_codes for issue in warnings)
-    return SearchResult(tuple(found.values()), tuple(included.values()), tuple(warnings), whole and not missing, count)
+    whole = whole and not _says_missing(warnings)
+    return SearchResult(tuple(found.values()), tuple(included.values()), tuple(warnings), whole, count)
 
 
 def versions(pages: Iterable[Resource], resource_type: str, resource_id: str) -> tuple[Version, ...]:
@@ -195,6 +236,15 @@ def _deleted_version(entry: Resource, request: Tree, etag: str | None) -> str | 
         return etag_version(etag)
     for text in (request.get("url") if isinstance(request, dict) else None, entry.get("fullUrl")):
         found = re.search(r"/_history/([A-Za-z0-9\-.]{1,256})/?$", text) if isinstance(text, str) else None
+        if found:
+            return found[1]
+    return None
+
+
+def _deleted_id(entry: Resource, resource_type: str) -> str | None:
+    request = entry.get("request")
+    for text in (request.get("url") if isinstance(request, dict) else None, entry.get("fullUrl")):
+        found = re.search(rf"(?:^|/){resource_type}/([A-Za-z0-9\-.]{{1,64}})", text) if isinstance(text, str) else None
         if found:
             return found[1]
     return None

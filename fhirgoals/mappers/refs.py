@@ -33,6 +33,13 @@ ROLE_WORDS: Mapping[str, str] = {
 """How an author is named where the EHR does not know the person: by role, never by name."""
 
 
+def relative(base_url: str | None, reference: str) -> str:
+    """Return a reference without the EHR's own base and without a version."""
+    if base_url and reference.startswith(base_url.rstrip("/") + "/"):
+        reference = reference[len(base_url.rstrip("/")) + 1 :]
+    return reference.partition("/_history/")[0]
+
+
 @dataclass(frozen=True)
 class Refs:
     """The names of one plan at one connection.
@@ -56,9 +63,7 @@ class Refs:
 
     def relative(self, reference: str) -> str:
         """Return the reference without the EHR's own base and without a version."""
-        if self.base_url and reference.startswith(self.base_url.rstrip("/") + "/"):
-            reference = reference[len(self.base_url.rstrip("/")) + 1 :]
-        return reference.partition("/_history/")[0]
+        return relative(self.base_url, reference)
 
     def person(self, participant: str | None) -> str | None:
         """Return the reference of a participant, or `None` where the person is not linked here."""

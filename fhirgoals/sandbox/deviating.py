@@ -41,6 +41,10 @@ class Deviating:
         """See `Repository.history`."""
         return [] if self.read(type_, id_) is None else self.storage.history(type_, id_)
 
+    def type_history(self, type_: str, since: int) -> Sequence[Version]:
+        """See `Repository.type_history`."""
+        return self.storage.type_history(type_, since)
+
     def search(self, type_: str, query: Query, *, count: int, after: str | None) -> Page:
         """See `Repository.search`."""
         stale_s = self.knobs.stale_search_s

@@ -29,7 +29,7 @@ from fhirgoals.sandbox.memory import MemoryRepository, random_id, utc_now
 CLOSE_EXTENSION = "fhirgoals.close"
 """Key in `scope["extensions"]` under which `serve` offers a function that closes the connection at once."""
 
-_HISTORY = frozenset({"vread", "history-instance"})
+_HISTORY = frozenset({"vread", "history-instance", "history-type"})
 _WRITES = frozenset({"PUT", "DELETE"})
 
 

@@ -13,6 +13,7 @@ from typing import Literal, assert_never
 from fhirgoals.fhir import exact_json
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.rest.outcome import precondition_failed
+from fhirgoals.fhir.rest.periods import Span
 from fhirgoals.fhir.rest.registry import R4_TYPES, TypeEntry
 from fhirgoals.fhir.rest.repository import Page, Precondition, Stored
 from fhirgoals.fhir.rest.search import Query, index_keys, query_ids, query_keys
@@ -126,6 +127,13 @@ class MemoryRepository:
         """Return every version, newest first; empty when there never was one."""
         with self._lock:
             return self._shelves[type_].versions.get(id_, [])[::-1]
+
+    def type_history(self, type_: str, since: int) -> list[Version]:
+        """Return the versions of a type since a moment (microseconds since 1970), newest first."""
+        with self._lock:
+            every = [each for versions in self._shelves[type_].versions.values() for each in versions]
+        found = [each for each in every if Span.at(each.last_updated).low >= since]
+        return sorted(found, key=lambda each: each.last_updated, reverse=True)
 
     def search(self, type_: str, query: Query, *, count: int, after: str | None, as_of: datetime | None = None) -> Page:
         """Return a page in the order of creation, which no update changes; the total comes with the first page.

@@ -24,7 +24,9 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `create` is the means that keeps a repeated create from doubling; `operation_id_kept` says that the server keeps
     `meta.source`; `overlap_s` is how much later something read in the middle of a change is read again;
     `share_origins` names EHRs whose content may go here (default: our own only); `quiet_minutes`
-    belongs to that release; `token` names an environment variable, never the token.
+    belongs to that release; `token` names an environment variable, never the token. `changes` is how a run learns what
+    to read: everything (`hash`), or what the server says has changed, asked per patient or of the whole server
+    (`changes_of`), from `changes_overlap_s` before its last answer on.
     """
 
     base_url: str
@@ -37,10 +39,19 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     send_proposed: bool = False
     operation_id_kept: bool = False
     share_origins: tuple[str, ...] = ()
+    changes: Literal["hash", "instant", "history"] = "hash"
+    changes_of: Literal["patient", "server"] = "patient"
+    changes_overlap_s: float = 60.0
     overlap_s: float = 5.0
     page_size: int = 100
     token: str | None = None
     policy: dict[str, tuple[Accept, Clash]] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what can't go together."""
+        if self.changes == "history" and self.changes_of == "patient":
+            # FHIR R4 http.html#history has no parameter for a patient.
+            raise ValueError("the history of a type is that of the whole server, see `$.changes_of`")
 
 
 def config_of(tree: Resource) -> ConnectionConfig:

@@ -7,8 +7,8 @@ others; it stays marked and the run says so.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -23,74 +23,25 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import Writes
 from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged, without_other_plans
 from fhirgoals.sync.context import LEASE_S, Context
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.newborn import in_scope
 from fhirgoals.sync.planned_file import Noted, Only
+from fhirgoals.sync.polls import ask, to_look_at
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.rebase import outdated, rebased
 from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.refusals import REFUSED_AGAIN
-from fhirgoals.sync.release import not_sent_yet, with_release
+from fhirgoals.sync.release import with_release
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, there_of, with_bases
 
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
-
-
-@dataclass
-class Counts:
-    """What a run did. Created, pushed, pulled count resources; conflicts, proposals and held count units."""
-
-    connection: str
-    read: int = 0
-    created: int = 0
-    pushed: int = 0
-    pulled: int = 0
-    conflicts: int = 0
-    proposals: int = 0
-    held: int = 0
-    quarantined: int = 0
-    requests: int = 0
-    writes: int = 0
-    adopted: int = 0
-    rebased: int = 0
-    new_items: int = 0
-    unlinked: int = 0
-    left_for_later: int = 0
-    not_sent_yet: dict[str, int] = field(default_factory=dict)
-    """How many goals, and the plan, have an edit that waits for its release; by plan."""
-    unanswered: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    operations: list[dict[str, Json]] = field(default_factory=list)
-    retracted: list[dict[str, Json]] = field(default_factory=list)
-
-    def add(self, outcome: Outcome) -> None:
-        """Add what one look at one plan did."""
-        for name in ("created", "pushed", "pulled", "adopted"):
-            setattr(self, name, getattr(self, name) + getattr(outcome, name))
-        self.operations.extend(outcome.operations)
-        self.retracted.extend(outcome.retracted)
-
-    def add_state(self, outcome: Outcome) -> None:
-        """Add how one plan stands after its last look."""
-        for name in ("read", "conflicts", "proposals", "held", "quarantined", "new_items"):
-            setattr(self, name, getattr(self, name) + getattr(outcome, name))
-
-    def note_release(self, view: View, on: date) -> None:
-        """Note what of a plan is not released yet."""
-        if waiting := not_sent_yet(view, on):
-            self.not_sent_yet[view.plan.id] = len(waiting)
-
-    def as_json(self) -> dict[str, Json]:
-        """Return the counts as `sync --json` prints them."""
-        shown = asdict(self)
-        del shown["operations"]
-        return shown
 
 
 @dataclass(frozen=True)
@@ -119,6 +70,8 @@ class Runner:
             plans = await self.store.read(lambda tx: tx.plans.ids())
             if self.only is not None:
                 plans = tuple(one for one in plans if one in self.only.plans)
+            else:
+                plans = await self._to_look_at(context, plans, counts)
             due = {one.plan_id: one for one in await self.store.read(lambda tx: tx.dirty.take(self.connection, now))}
             waiting = await self._not_due(plans, due)
             first = await self.store.read(lambda tx: first_of(tx, self.connection))
@@ -142,6 +95,16 @@ class Runner:
             await self.store.write(lambda tx: tx.connections.release(self.connection, fence))
         counts.requests, counts.writes = self.client.requests, self.client.writes
         return counts
+
+    async def _to_look_at(self, context: Context, plans: tuple[str, ...], counts: Counts) -> tuple[str, ...]:
+        """Ask the EHR what changed and return the plans to take up; what waits of the others is counted."""
+        try:
+            await ask(context)
+        except RemoteError as error:
+            counts.problems.append(str(error))
+        chosen = await self.store.read(lambda tx: to_look_at(tx, self.connection, plans, self.clock()))
+        await self._count_open(set(plans) - set(chosen), counts)
+        return chosen
 
     async def preview(self, *, stopped: bool = False, whole: bool = False, noted: Noted | None = None) -> Counts:
         """Return what `sync` would do now, without writing anywhere; `noted` keeps it for a file.
@@ -298,7 +261,7 @@ class Runner:
                 and not (recovered or in_scope(view, reading))
             ):
                 counts.read += reading.read
-                await self._count_open(plan_id, counts)
+                await self._count_open({plan_id}, counts)
                 return
             doubted = outcome is not None and outcome.doubt
             writes: Effects = Writes(context, same_patient=await self._same_patient(view, patient))
@@ -330,6 +293,8 @@ class Runner:
             counts.add_state(outcome)
             if outcome.again or outcome.later:
                 counts.unanswered.append(plan_id)
+                if mark is None:
+                    await self._mark(plan_id)
                 return
         if self.only is not None:
             self.only.ended.add(plan_id)
@@ -348,12 +313,15 @@ class Runner:
 
         await self.store.write(work)
 
-    async def _count_open(self, plan_id: str, counts: Counts) -> None:
-        """Count what still waits of a plan that was not looked into again."""
-        items = await self.store.read(
-            lambda tx: tx.inbox.list(open_only=True, connection=self.connection, plan_id=plan_id)
-        )
-        kinds = [item.kind for item in items]
+    async def _mark(self, plan_id: str) -> None:
+        """Mark a plan that is to be taken up again: where changes are asked for, one without a mark is not read."""
+        at = self.clock()
+        await self.store.write(lambda tx: tx.dirty.mark(plan_id, self.connection, why="held", at=at))
+
+    async def _count_open(self, plans: Collection[str], counts: Counts) -> None:
+        """Count what still waits of plans that were not looked into again."""
+        items = await self.store.read(lambda tx: tx.inbox.list(open_only=True, connection=self.connection))
+        kinds = [item.kind for item in items if item.plan_id in plans]
         counts.conflicts += kinds.count("conflict")
         counts.proposals += kinds.count("proposal")
         counts.held += len(kinds) - kinds.count("conflict") - kinds.count("proposal")

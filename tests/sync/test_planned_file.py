@@ -13,9 +13,10 @@ import pytest
 from fhirgoals.domain.identity import Installation
 from fhirgoals.fhir import exact_json
 from fhirgoals.sandbox.variants import VARIANTS
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.planned_file import Noted, Only, only_of
 from fhirgoals.sync.planned_items import Marks
-from fhirgoals.sync.run import Counts, Runner
+from fhirgoals.sync.run import Runner
 from tests.sync.world import World, example, world
 
 PLAN, OTHER = "plan-dep-01", "plan-ocd-01"

@@ -25,11 +25,13 @@ from fhirgoals.fhir.http import Http
 from fhirgoals.fhir.rest import Precondition
 from fhirgoals.sandbox.ehr import Sandbox
 from fhirgoals.sandbox.knobs import Knobs
+from fhirgoals.sandbox.memory import utc_now
 from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.sync.connection import ConnectionConfig
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.identify import confirm, link_identifier, match, wanted
-from fhirgoals.sync.run import Counts, Runner
+from fhirgoals.sync.run import Runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 START = datetime(2026, 11, 6, 9, tzinfo=UTC)
@@ -200,9 +202,9 @@ _ANY = Precondition()
 
 
 @contextmanager
-def world(knobs: Knobs | None = None, **config: object) -> Iterator[World]:
-    """Open a world with one armed connection and no plan."""
-    sandbox = Sandbox(knobs)
+def world(knobs: Knobs | None = None, clock: Callable[[], datetime] = utc_now, **config: object) -> Iterator[World]:
+    """Open a world with one armed connection and no plan; `clock` is the EHR's."""
+    sandbox = Sandbox(knobs, clock=clock)
     store = AsyncStore(open_store("sqlite://"))
     http = Http(app=sandbox.app)
     try:

@@ -55,6 +55,8 @@ def test_a_connection_keeps_what_options_and_file_say(store: str, tmp_path: Path
         (["e", "--url", URL, "--release", "soon"], "--release"),
         (["e", "--url", URL, "--retract", "burn"], "--retract"),
         (["e", "--url", URL, "--scope", "everything"], "--scope"),
+        (["e", "--url", URL, "--changes", "guessed"], "--changes: must be hash"),
+        (["e", "--url", URL, "--changes", "history"], "--changes-of: must be patient or server"),
         (["e", "--url", URL, "--page-size", "0"], "--page-size"),
         (["e", "--url", URL, "--quiet-minutes", "-1"], "--quiet-minutes"),
         (["e", "--url", URL, "--token-env", "ey.SECRET.x"], "--token-env"),

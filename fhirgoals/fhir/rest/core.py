@@ -29,6 +29,7 @@ from fhirgoals.fhir.rest.headers import (
     write_condition,
 )
 from fhirgoals.fhir.rest.outcome import Declined, bad_request, gone, not_found, operation_outcome
+from fhirgoals.fhir.rest.periods import span_of
 from fhirgoals.fhir.rest.registry import R4_TYPES, Interaction, TypeEntry
 from fhirgoals.fhir.rest.repository import Repository, Stored
 from fhirgoals.fhir.rest.search import parse_query
@@ -120,6 +121,8 @@ class _Call:
                 return {"GET": lambda: self._search(type_), "POST": lambda: self._create(type_)}
             case [type_, "_search"] if self.asked.method == "POST":
                 return {"POST": lambda: self._search_by_form(type_)}
+            case [type_, "_history"]:
+                return {"GET": lambda: self._type_history(type_)}
             case [type_, id_]:
                 return {
                     "GET": lambda: self._read(type_, id_),
@@ -163,6 +166,14 @@ class _Call:
             raise bad_request("the history of a resource takes no parameter but _count", "not-supported")
         return self._history_page(Token(entry.name, count, "", history_of=id_))
 
+    def _type_history(self, type_: str) -> Reply:
+        entry = self._offered(type_, "history-type")
+        others, count = self._paging(self._parameters())
+        spans = [span_of(value) for name, value in others if name == "_since"]
+        if len(spans) != len(others) or len(others) > 1 or None in spans:
+            raise bad_request("the history of a type takes no parameters but one instant _since, and _count")
+        return self._history_page(Token(entry.name, count, "", others, history_of=""))
+
     def _search(self, type_: str) -> Reply:
         entry = self._offered(type_, "search-type")
         return self._first_page(entry, self._parameters())
@@ -177,9 +188,10 @@ class _Call:
         if [name for name, _ in given] != [PAGE_PARAMETER]:
             raise Declined(404, "not-found", "nothing is offered at this URL")
         token = read_token(given[0][1])
-        entry = self._offered(token.type, "history-instance" if token.history_of else "search-type")
-        if token.history_of:
+        if token.history_of is not None:
+            self._offered(token.type, "history-instance" if token.history_of else "history-type")
             return self._history_page(token)
+        entry = self._offered(token.type, "search-type")
         return self._search_page(entry, token)
 
     def _create(self, type_: str) -> Reply:
@@ -232,19 +244,25 @@ class _Call:
         return _reply(bundle, 200)
 
     def _history_page(self, token: Token) -> Reply:
-        base, id_ = self._base(), token.history_of or ""
-        versions = self.repository.history(token.type, id_)
-        if not versions:
-            raise not_found()
+        base = self._base()
+        if token.history_of:
+            place = f"{token.type}/{token.history_of}"
+            versions = self.repository.history(token.type, token.history_of)
+            if not versions:
+                raise not_found()
+        else:
+            place = token.type
+            since = [span.low for _, value in token.pairs if (span := span_of(value))]
+            versions = self.repository.type_history(token.type, since[0] if since else 0)
         # Counted from the oldest: a version that comes in meanwhile must not shift the pages, and ids may repeat.
         left = int(token.after) if token.after.isdecimal() else len(versions)
         start = max(0, len(versions) - left)
         shown = versions[start : start + token.count]
         following = None
         if shown and left > token.count:
-            following = Token(token.type, token.count, str(left - token.count), history_of=id_)
+            following = Token(token.type, token.count, str(left - token.count), token.pairs, token.history_of)
         links = Links(
-            f"{base}/{token.type}/{id_}/_history?_count={token.count}",
+            f"{base}/{place}/_history?{urlencode([*token.pairs, ('_count', token.count)])}",
             f"{base}?{PAGE_PARAMETER}={token_text(following)}" if following else None,
         )
         return _reply(

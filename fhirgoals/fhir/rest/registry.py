@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-Interaction = Literal["read", "vread", "history-instance", "search-type", "create", "update", "delete"]
+Interaction = Literal["read", "vread", "history-instance", "history-type", "search-type", "create", "update", "delete"]
 """Codes of https://hl7.org/fhir/R4/valueset-type-restful-interaction.html."""
 
 ParameterType = Literal["token", "reference", "date"]
 
-READ_ONLY: tuple[Interaction, ...] = ("read", "vread", "history-instance", "search-type")
+READ_ONLY: tuple[Interaction, ...] = ("read", "vread", "history-instance", "history-type", "search-type")
 ALL: tuple[Interaction, ...] = (*READ_ONLY, "create", "update", "delete")
 
 

@@ -76,6 +76,9 @@ class Repository(Protocol):
     def history(self, type_: str, id_: str) -> Sequence[Version]:
         """Return every version, newest first, deletions included; empty when there never was one."""
 
+    def type_history(self, type_: str, since: int) -> Sequence[Version]:
+        """Return the versions of a type since a moment (microseconds since 1970, inclusive), newest first."""
+
     def search(self, type_: str, query: Query, *, count: int, after: str | None) -> Page:
         """Return at most `count` current versions that match, going on behind `after` of an earlier page."""
 

@@ -462,7 +462,7 @@ DIFFERENCES: Mapping[Probe, tuple[Json, Json, Json]] = {
     an_absolute_reference_to_itself: (True, 400, True),
     a_reference_to_a_version: ("as sent", "without the version", "as sent"),
     links_of_a_page: (True, True, False),
-    history_of_a_type: (False, True, False),
+    history_of_a_type: (True, True, False),
     status_of_an_unknown_parameter: (400, 400, 200),
     an_unknown_element: ("kept", "dropped", "kept"),
     a_code_outside_its_value_set: (201, 400, 201),

@@ -19,9 +19,9 @@ import msgspec
 import pytest
 
 from fhirgoals.domain.records import Plan, Withheld
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.guard import clear
 from fhirgoals.sync.identify import confirm, fingerprint, link_identifier, match
-from fhirgoals.sync.run import Counts
 from fhirgoals.sync.unlink import begin
 from tests.e2e.servers.schedule_oracle import ask
 from tests.e2e.servers.world import CONNECTION, START, World, behind_the_cut_proxy

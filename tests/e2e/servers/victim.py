@@ -27,7 +27,8 @@ from fhirgoals.fhir.validate import new_faults
 from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.run import Counts, Runner
+from fhirgoals.sync.counts import Counts
+from fhirgoals.sync.run import Runner
 from tests.e2e.servers.world import CONNECTION, RUNS
 
 T = TypeVar("T")

@@ -28,8 +28,9 @@ from fhirgoals.sandbox.cut_proxy import CutProxy
 from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.sync.connection import ConnectionConfig
+from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.identify import confirm, match
-from fhirgoals.sync.run import Counts, Runner
+from fhirgoals.sync.run import Runner
 
 START = datetime(2026, 11, 6, 9, tzinfo=UTC)
 CONNECTION = "ehr-main"
