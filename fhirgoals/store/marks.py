@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 import sqlalchemy as sa
 
+from fhirgoals.domain.readers import next_change
+from fhirgoals.domain.records import Plan
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store import schema
 from fhirgoals.store.statements import insert
+
+CALENDAR = "calendar"
+"""Why a plan is marked for the day on which what the connection may see changes by time alone (design 5.10)."""
 
 UpTo = Mapping[str, int]
 """How many marks of each kind were taken; give it back to `clear` as it is."""
@@ -57,6 +62,15 @@ class Dirty:
         names = self._connection.scalars(sa.select(schema.connections.c.name)).all()
         self._mark([_row(plan_id, name, why, at, not_before.get(name)) for plan_id in plan_ids for name in names])
 
+    def mark_day(self, plan: Plan, connection: str, at: datetime) -> None:
+        """Mark the plan for the first day after `at` on which a consent for the connection begins or ends, if one does.
+
+        Days are those of UTC, as everywhere.
+        """
+        day = next_change(plan, at.astimezone(UTC).date(), connection)
+        if day is not None:
+            self.mark(plan.id, connection, why=CALENDAR, at=at, not_before=datetime.combine(day, time(), UTC))
+
     def take(self, connection: str, now: datetime) -> tuple[DirtyPlan, ...]:
         """Return the plans that are due for the connection, the longest waiting first; the marks stay until `clear`."""
         table = schema.dirty
@@ -81,11 +95,13 @@ class Dirty:
         )
 
     def marked(self, connection: str, why: Sequence[str] = ()) -> frozenset[str]:
-        """Return the ids of the plans that are marked for the connection, due or not; of these kinds where given."""
+        """Return the ids of the plans that are marked for the connection, due or not; of these kinds where given.
+
+        Else of all but `CALENDAR`: until its day nothing is to be done because of that one.
+        """
         table = schema.dirty
         here = (table.c.connection == connection) & (table.c.marks > table.c.done)
-        if why:
-            here &= table.c.why.in_(why)
+        here &= table.c.why.in_(why) if why else table.c.why != CALENDAR
         return frozenset(self._connection.scalars(sa.select(table.c.plan_id).where(here)))
 
     def clear(self, plan_id: str, connection: str, upto: UpTo) -> None:

@@ -137,7 +137,11 @@ class Plans:
         )
         self._take_goal_ids(plan, rev)
         People(self._connection).upsert(plan, before=before.plan if before else None, by=by, at=at)
-        Dirty(self._connection).mark_everywhere([plan.id], why="edit", at=at, not_before=not_before or {})
+        dirty = Dirty(self._connection)
+        dirty.mark_everywhere([plan.id], why="edit", at=at, not_before=not_before or {})
+        known = set(self._connection.scalars(sa.select(schema.connections.c.name)))
+        for name in sorted(known & {consent.endpoint for consent in plan.disclosure.consents}):
+            dirty.mark_day(plan, name, at)
         return rev
 
     def unit_revs(self, plan_id: str) -> dict[Unit, UnitRev]:

@@ -276,7 +276,7 @@ class Runner:
             if not outcome.again or (doubted and outcome.doubt):
                 break
         await self._left(view)
-        await self._ended(plan_id, mark, outcome, shown, counts)
+        await self._ended(view, mark, outcome, shown, counts)
 
     async def _left(self, view: View) -> None:
         """Forget who the client was in a chart that nothing of theirs is left in."""
@@ -286,9 +286,13 @@ class Runner:
             await self.store.write(lambda tx: finish(tx, self.connection, client.id, at))
 
     async def _ended(
-        self, plan_id: str, mark: DirtyPlan | None, outcome: Outcome | None, shown: Json, counts: Counts
+        self, view: View, mark: DirtyPlan | None, outcome: Outcome | None, shown: Json, counts: Counts
     ) -> None:
-        """Count how the plan stands and clear its mark, unless something of it is still to be sent."""
+        """Count how the plan stands and clear its mark, unless something of it is still to be sent.
+
+        In the same transaction it is marked for the day on which time alone changes what may go there.
+        """
+        plan_id = view.plan.id
         if outcome is not None:
             counts.add_state(outcome)
             if outcome.again or outcome.later:
@@ -308,6 +312,7 @@ class Runner:
                 # What was refused or held back is tried again later: the cause may go without any edit.
                 later = now + REFUSED_AGAIN if "refused" in outcome.failed.values() else None
                 tx.dirty.mark(plan_id, self.connection, why="held", at=now, not_before=later)
+            tx.dirty.mark_day(view.plan, self.connection, now)
             if mark is not None:
                 tx.dirty.clear(plan_id, self.connection, mark.upto)
 
