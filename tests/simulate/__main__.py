@@ -1,4 +1,4 @@
-"""`python -m tests.simulate --runs N --seed S [--variant V] [--policy P] [--mix M] [--connections 1|2] [--edits 10]
+"""`python -m tests.simulate --runs N --seed S [--variant V] [--policy P] [--mix M] [--connections 1|2] [--edits N]
 [--jobs 2] [--json] [--shrink N]`: plays N runs from seed S, prints a table and the first failing runs, shrunk.
 
 Without a choice of variant, policy or mix, all of them take turns. Exit 1 where a run had a fault.
@@ -20,7 +20,8 @@ from itertools import islice
 from tests.simulate.cells import MAIN_MIXES, MIXES, POLICIES, Cell
 from tests.simulate.network import RATES
 from tests.simulate.oracle import METERS
-from tests.simulate.run import Run, play, script
+from tests.simulate.run import Run, play
+from tests.simulate.script import SHAPES, script
 from tests.simulate.shrink import shrunk
 
 BATCH = 50
@@ -93,14 +94,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--policy", choices=POLICIES)
     parser.add_argument("--mix", choices=MIXES)
     parser.add_argument("--connections", type=int, choices=(1, 2))
-    parser.add_argument("--edits", type=int, default=10)
+    parser.add_argument("--edits", type=int, help="so many in each run, 12 ticks each; without, the seed draws a shape")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--shrink", type=int, default=3, help="how many failing runs are shrunk and told")
     return parser.parse_args(arguments)
 
 
-def _batches(cells: list[Cell], options: argparse.Namespace) -> Iterator[tuple[Cell, list[int], int]]:
+def _batches(cells: list[Cell], options: argparse.Namespace) -> Iterator[tuple[Cell, list[int], int | None]]:
     """Deal the seeds out to the cells, in batches of one cell each: a process makes each beginning once."""
     for place, cell in enumerate(cells):
         seeds = iter(range(options.seed + place, options.seed + options.runs, len(cells)))
@@ -117,7 +118,7 @@ def _played(cells: list[Cell], options: argparse.Namespace) -> Iterator[tuple[Ce
         yield from pool.map(play_batch, batches)
 
 
-def play_batch(batch: tuple[Cell, list[int], int]) -> tuple[Cell, Figures]:
+def play_batch(batch: tuple[Cell, list[int], int | None]) -> tuple[Cell, Figures]:
     """Play some seeds of one cell. The collector is off meanwhile: a run leaves little, and all at once."""
     cell, seeds, edits = batch
     figures = Figures()
@@ -137,6 +138,7 @@ def _print_table(figures: dict[Cell, Figures], total: Figures, seconds: float) -
         f"late {RATES.late:.0%} by 1-{RATES.late_ticks} ticks, "
         f"kill {RATES.kill:.0%} at each await"
     )
+    print("shapes (share): " + ", ".join(str(shape) for shape in SHAPES))
     columns = ("runs", "edits", "kills", *METERS, "seen")
     by_variant: dict[str, Counter[str]] = {}
     for cell, found in figures.items():

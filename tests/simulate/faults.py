@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.simulate.cells import read
-from tests.simulate.run import play, script
+from tests.simulate.hunt import EDITS
+from tests.simulate.run import play
+from tests.simulate.script import script
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("faults.toml")
@@ -75,10 +77,17 @@ def hunt(fault: Fault, runs: int, seed: int) -> Caught | None:
             caught = _hunted(copy, fault, runs - done, seed + done, done)
             if caught is None:
                 return None
-            if not caught.cell or not getattr(play(script(read(caught.cell), caught.seed)).verdict, caught.meter):
+            if not caught.cell or not getattr(
+                play(script(read(caught.cell), caught.seed, EDITS)).verdict, caught.meter
+            ):
                 return caught
             done = caught.runs
     return None
+
+
+def _is_there_anyway(caught: Caught) -> bool:
+    verdict = play(script(read(caught.cell), caught.seed, EDITS)).verdict
+    return bool(getattr(verdict, caught.meter))
 
 
 def _hunted(copy: Path, fault: Fault, runs: int, seed: int, done: int) -> Caught | None:

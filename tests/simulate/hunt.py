@@ -13,7 +13,11 @@ import sys
 
 from tests.simulate.cells import read
 from tests.simulate.oracle import METERS
-from tests.simulate.run import play, script
+from tests.simulate.run import play
+from tests.simulate.script import script
+
+EDITS = 10
+"""A fault is looked for in short and sparse runs: many of them in the time of one that is dense."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     gc.disable()
     for number in range(options.runs):
         cell = cells[(options.seed + number) % len(cells)]
-        verdict = play(script(cell, options.seed + number)).verdict
+        verdict = play(script(cell, options.seed + number, EDITS)).verdict
         for meter in METERS:
             lines = getattr(verdict, meter)
             if lines:

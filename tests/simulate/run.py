@@ -4,61 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 
 from fhirgoals.errors import RemoteError
 from tests.simulate import ehr_people, people
-from tests.simulate.cells import MIXES, MODES, Cell
 from tests.simulate.machine import KilledError, Life, finish
-from tests.simulate.network import CALM, RATES, Rates
+from tests.simulate.network import CALM
 from tests.simulate.oracle import Verdict, judge, observe
+from tests.simulate.script import Planned, Script
 from tests.simulate.world import World, begun
-
-EDIT_TICKS = 12
-"""How many ticks there are for each edit of a script, on average."""
 
 QUIET_ROUNDS = 6
 COUNTED_ROUNDS = 2
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One act of a script: when, where, what, and the seed of what it chooses."""
-
-    number: int
-    tick: int
-    side: str
-    kind: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Script:
-    """All that a run is made of; dropping an act leaves the others as they are."""
-
-    cell: Cell
-    seed: int
-    acts: tuple[Planned, ...]
-    rates: Rates = RATES
-    typed: bool = False
-    pushed: bool = True
-    retract: str = "leave"
-
-
-def script(cell: Cell, seed: int, edits: int = 10) -> Script:
-    """Return the script of a seed."""
-    dice = Random(f"{seed} {cell}")
-    mix = MIXES[cell.mix]
-    acts = []
-    for number in range(1, edits + 1):
-        side = "here" if dice.random() < 0.5 else dice.choice(cell.names)
-        weights = mix.here if side == "here" else mix.there
-        [kind] = dice.choices(list(weights), list(weights.values()))
-        acts.append(Planned(number, dice.randint(1, EDIT_TICKS * edits), side, kind, dice.getrandbits(32)))
-    retract = dice.choice(MODES) if cell.mix == "void_withhold" else "leave"
-    return Script(cell, seed, tuple(acts), typed=dice.random() < 0.3, pushed=dice.random() < 0.85, retract=retract)
 
 
 @dataclass
@@ -190,14 +149,3 @@ def _state(world: World) -> bytes:
         for row in world.database.raw.execute(f"select {columns} from {table} order by rowid"):  # noqa: S608
             digest.update(repr(row).encode())
     return digest.digest()
-
-
-def without_fate(of: Script) -> list[Script]:
-    """Return the script with one kind of bad luck less, for shrinking."""
-    names = ("kill", "late", "lost", "never")
-    return [replace(of, rates=replace(of.rates, **{name: 0.0})) for name in names if getattr(of.rates, name)]
-
-
-def without_one(of: Script) -> list[Script]:
-    """Return the script with one act less, for shrinking."""
-    return [replace(of, acts=of.acts[:place] + of.acts[place + 1 :]) for place in range(len(of.acts))]

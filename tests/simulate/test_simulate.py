@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from tests.simulate.cells import Cell
-from tests.simulate.run import play, script
+from tests.simulate.run import play
+from tests.simulate.script import script
 
 
 @pytest.mark.slow
