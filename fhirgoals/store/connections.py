@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -43,7 +44,6 @@ class Lease:
     expires_at: datetime
 
 
-# Statements that every call of a run needs are made once: making them costs more than running them.
 _BY_NAME = sa.select(schema.connections).where(schema.connections.c.name == sa.bindparam("of"))
 _OURS = (
     (schema.leases.c.connection == sa.bindparam("of"))
@@ -95,21 +95,8 @@ class Connections:
         """
         if not self.get(name):
             raise Refused(f"there is no connection {name}: `fhirgoals ehr list` names them")
-        table = schema.leases
-        statement = insert(self._connection, table).values(
-            connection=name, holder=owner, fence=1, expires_at=now + timedelta(seconds=ttl_s)
-        )
-        free = table.c.holder.is_(None) | (table.c.holder == owner) | (table.c.expires_at <= now)
-        taken = statement.on_conflict_do_update(
-            index_elements=[table.c.connection],
-            set_={
-                "holder": statement.excluded.holder,
-                "expires_at": statement.excluded.expires_at,
-                "fence": table.c.fence + 1,
-            },
-            where=free,
-        ).returning(table.c.fence)
-        return self._connection.execute(taken).scalar_one_or_none()
+        row = {"connection": name, "holder": owner, "fence": 1, "expires_at": now + timedelta(seconds=ttl_s)}
+        return self._connection.execute(_taken(self._connection.dialect.name), {**row, "now": now}).scalar_one_or_none()
 
     def renew(self, name: str, fence: int, ttl_s: float, now: datetime) -> bool:
         """Hold the lease on for `ttl_s` seconds from now; return whether it was still ours."""
@@ -141,6 +128,20 @@ class Connections:
         table = schema.connections
         if self._connection.execute(sa.update(table).where(table.c.name == name).values(**values)).rowcount == 0:
             raise Refused(f"there is no connection {name}: `fhirgoals ehr list` names them")
+
+
+@cache
+def _taken(dialect: str) -> Any:
+    """Return the statement that takes a lease that is free, one's own, or ran out before `now`."""
+    table = schema.leases
+    statement = insert(dialect, table)
+    new = statement.excluded
+    free = table.c.holder.is_(None) | (table.c.holder == new.holder) | (table.c.expires_at <= sa.bindparam("now"))
+    return statement.on_conflict_do_update(
+        index_elements=[table.c.connection],
+        set_={"holder": new.holder, "expires_at": new.expires_at, "fence": table.c.fence + 1},
+        where=free,
+    ).returning(table.c.fence)
 
 
 def _connection(row: sa.Row[Any]) -> Connection:

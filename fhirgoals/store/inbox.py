@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,17 +55,13 @@ class Inbox:
 
     def raise_(self, item: Item) -> bool:
         """Put the item in; return whether it is new: one that is open already is not raised again."""
-        values = asdict(item)
-        del values["id"]
-        table = schema.inbox
-        statement = insert(self._connection, table).values({**values, "key": item.key, "who_may": list(item.who_may)})
-        raised = statement.on_conflict_do_nothing(index_elements=[table.c.key], index_where=table.c.closed_at.is_(None))
-        return self._connection.execute(raised.returning(table.c.id)).scalar_one_or_none() is not None
+        row = {**vars(item), "key": item.key, "who_may": list(item.who_may)}
+        del row["id"]
+        return self._connection.execute(_raised(self._connection.dialect.name), row).scalar_one_or_none() is not None
 
     def keeps(self, item: Item) -> bool:
         """Tell whether an item of the very same place, kind and values is there, open or closed."""
-        wanted = sa.select(schema.inbox.c.id).where(schema.inbox.c.key == item.key).limit(1)
-        return self._connection.execute(wanted).one_or_none() is not None
+        return self._connection.execute(_OF_KEY, {"of": item.key}).first() is not None
 
     def close_missing(
         self,
@@ -79,12 +76,7 @@ class Inbox:
 
         `keep_keys` are the `Item.key` of those whose cause stands, `keep_units` those of which nobody knows now.
         """
-        table = schema.inbox
-        open_ones = self._connection.execute(
-            sa.select(table.c.id, table.c.key, table.c.owner, table.c.unit)
-            .where(table.c.connection == connection, table.c.plan_id == plan_id, table.c.closed_at.is_(None))
-            .order_by(table.c.id)
-        )
+        open_ones = self._connection.execute(_OPEN, {"at": connection, "of": plan_id})
         gone = tuple(
             row.id for row in open_ones if row.key not in keep_keys and (row.owner, row.unit) not in keep_units
         )
@@ -115,13 +107,34 @@ class Inbox:
         return _item(row) if row else None
 
     def _close(self, ids: Sequence[int], at: datetime, reason: str, by: str | None) -> int:
+        if not ids:
+            return 0
         table = schema.inbox
-        closed = (
-            sa.update(table)
-            .where(table.c.id.in_(ids), table.c.closed_at.is_(None))
-            .values(closed_at=at, close_reason=reason, closed_by=by)
-        )
-        return self._connection.execute(closed).rowcount if ids else 0
+        closed = sa.update(table).where(table.c.id.in_(ids), table.c.closed_at.is_(None))
+        return self._connection.execute(closed, {"closed_at": at, "close_reason": reason, "closed_by": by}).rowcount
+
+
+_OF_KEY = sa.select(schema.inbox.c.id).where(schema.inbox.c.key == sa.bindparam("of")).limit(1)
+_OPEN = (
+    sa.select(schema.inbox.c.id, schema.inbox.c.key, schema.inbox.c.owner, schema.inbox.c.unit)
+    .where(
+        schema.inbox.c.connection == sa.bindparam("at"),
+        schema.inbox.c.plan_id == sa.bindparam("of"),
+        schema.inbox.c.closed_at.is_(None),
+    )
+    .order_by(schema.inbox.c.id)
+)
+
+
+@cache
+def _raised(dialect: str) -> Any:
+    """Return the statement that puts an item in unless one of its key is open."""
+    table = schema.inbox
+    return (
+        insert(dialect, table)
+        .on_conflict_do_nothing(index_elements=[table.c.key], index_where=table.c.closed_at.is_(None))
+        .returning(table.c.id)
+    )
 
 
 def _item(row: sa.Row[Any]) -> Item:

@@ -49,6 +49,9 @@ _OF_PLAN = (
     .order_by(schema.intents.c.opened_at, schema.intents.c.id)
 )
 
+_MARKED = sa.update(schema.intents).where(schema.intents.c.id == sa.bindparam("of"))
+_CLOSED = sa.delete(schema.intents).where(schema.intents.c.id == sa.bindparam("of"))
+
 
 class Intents:
     """The intents of one transaction."""
@@ -60,7 +63,7 @@ class Intents:
         """Write the intent down."""
         values = {name: getattr(intent, name) for name in Intent.__dataclass_fields__}
         units = [[owner, name, value] for (owner, name), value in intent.units.items()]
-        self._connection.execute(sa.insert(schema.intents).values({**values, "units": units}))
+        self._connection.execute(sa.insert(schema.intents), {**values, "units": units})
 
     def get(self, intent_id: str) -> Intent | None:
         """Return the intent, or `None` once it is closed."""
@@ -69,17 +72,13 @@ class Intents:
 
     def mark_sent(self, intent_id: str, at: datetime) -> None:
         """Say that the call was, or may have been, sent: from now on it is in doubt until it is closed."""
-        table = schema.intents
-        marked = self._connection.execute(
-            sa.update(table).where(table.c.id == intent_id).values(state="doubtful", sent_at=at)
-        )
+        marked = self._connection.execute(_MARKED, {"of": intent_id, "state": "doubtful", "sent_at": at})
         if marked.rowcount == 0:
             raise Bug(f"intent {intent_id} is closed and was sent after all")
 
     def close(self, intent_id: str) -> bool:
         """Remove the intent, its outcome being settled; return whether it was there."""
-        table = schema.intents
-        return self._connection.execute(sa.delete(table).where(table.c.id == intent_id)).rowcount > 0
+        return self._connection.execute(_CLOSED, {"of": intent_id}).rowcount > 0
 
     def for_plan(self, connection: str, plan_id: str) -> tuple[Intent, ...]:
         """Return the open intents of the plan at the connection, the oldest first."""

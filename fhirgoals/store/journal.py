@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -84,11 +85,8 @@ class Audit:
             for word in value if isinstance(value, list | tuple) else [value]:
                 if not (word is None or isinstance(word, int) or (isinstance(word, str) and _WORD.fullmatch(word))):
                     raise Bug(f"audit detail {name} of {action} is no id, count or field name; nothing was written")
-        self._connection.execute(
-            sa.insert(schema.audit).values(
-                at=at, actor=actor, action=action, connection=connection, plan_id=plan_id, detail=dict(detail or {})
-            )
-        )
+        row = {"at": at, "actor": actor, "action": action, "connection": connection, "plan_id": plan_id}
+        self._connection.execute(sa.insert(schema.audit), {**row, "detail": dict(detail or {})})
 
     def list(
         self, *, connection: str | None = None, plan_id: str | None = None, since: datetime | None = None
@@ -115,9 +113,8 @@ class Ledger:
         """Note that this revision of the unit was not deliverable; return whether that is new."""
         owner, name = unit
         row = {"connection": connection, "plan_id": plan_id, "owner": owner, "unit": name, "rev": rev}
-        statement = insert(self._connection, schema.ledger).values({**row, "why": why, "at": at})
-        noted = statement.on_conflict_do_nothing().returning(schema.ledger.c.rev)
-        return self._connection.execute(noted).scalar_one_or_none() is not None
+        noted = self._connection.execute(_noted(self._connection.dialect.name), {**row, "why": why, "at": at})
+        return noted.scalar_one_or_none() is not None
 
     def list(self, connection: str | None = None, plan_id: str | None = None) -> tuple[Undelivered, ...]:
         """Return the rows, by connection, plan, unit and revision; of one connection and one plan where given."""
@@ -133,6 +130,15 @@ class Ledger:
         )
 
 
+@cache
+def _noted(dialect: str) -> Any:
+    """Return the statement that adds a row to the ledger unless it is there."""
+    return insert(dialect, schema.ledger).on_conflict_do_nothing().returning(schema.ledger.c.rev)
+
+
+_FINISHED = sa.update(schema.runs).where(schema.runs.c.id == sa.bindparam("of"), schema.runs.c.finished_at.is_(None))
+
+
 class Runs:
     """The runs of one transaction."""
 
@@ -142,16 +148,12 @@ class Runs:
     def start(self, run_id: str, *, kind: str, by: str, at: datetime, connection: str | None = None) -> None:
         """Write down that a run begins."""
         row = {"id": run_id, "connection": connection, "kind": kind, "by": by, "started_at": at}
-        self._connection.execute(sa.insert(schema.runs).values(row))
+        self._connection.execute(sa.insert(schema.runs), row)
 
     def finish(self, run_id: str, *, outcome: str, counts: Mapping[str, int], at: datetime) -> None:
         """Write down how it ended. Raises `Bug` where it did not begin or has ended."""
-        table = schema.runs
-        done = self._connection.execute(
-            sa.update(table)
-            .where(table.c.id == run_id, table.c.finished_at.is_(None))
-            .values(finished_at=at, outcome=outcome, counts=dict(counts))
-        )
+        end = {"finished_at": at, "outcome": outcome, "counts": dict(counts)}
+        done = self._connection.execute(_FINISHED, {"of": run_id, **end})
         if done.rowcount == 0:
             raise Bug(f"run {run_id} did not begin, or has ended already")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
@@ -46,6 +46,11 @@ _OF_PLAN = (
     .order_by(schema.links.c.kind, schema.links.c.local_id)
 )
 
+_HERE = (schema.links.c.connection == sa.bindparam("at")) & (schema.links.c.kind == sa.bindparam("what"))
+_BY_ID = sa.select(schema.links).where(_HERE, schema.links.c.local_id == sa.bindparam("of"))
+_BY_RESOURCE = sa.select(schema.links).where(_HERE, schema.links.c.resource_id == sa.bindparam("of"))
+_GONE = sa.delete(schema.links).where(_HERE, schema.links.c.local_id == sa.bindparam("of"))
+
 
 class Links:
     """The links of one transaction."""
@@ -55,7 +60,7 @@ class Links:
 
     def get(self, connection: str, kind: LinkKind, local_id: str) -> Link | None:
         """Return the link, or `None`."""
-        return self._one(*_key(connection, kind, local_id))
+        return self._one(_BY_ID, {"at": connection, "what": kind, "of": local_id})
 
     def put(self, link: Link) -> None:
         """Write the link. Raises `Refused` where its resource stands for something else of ours."""
@@ -66,7 +71,7 @@ class Links:
                     f"{link.connection}: {link.kind}/{link.resource_id} is linked to {other.local_id} already and can't"
                     f" also stand for {link.local_id}"
                 )
-        upsert(self._connection, schema.links, [asdict(link)])
+        upsert(self._connection, schema.links, [dict(vars(link))])
 
     def for_plan(self, connection: str, plan_id: str) -> tuple[Link, ...]:
         """Return all links of the plan at the connection, by kind and id."""
@@ -81,21 +86,22 @@ class Links:
 
     def by_resource(self, connection: str, kind: LinkKind, resource_id: str) -> Link | None:
         """Return the link of a resource, or `None`."""
-        table = schema.links.c
-        return self._one(table.connection == connection, table.kind == kind, table.resource_id == resource_id)
+        return self._one(_BY_RESOURCE, {"at": connection, "what": kind, "of": resource_id})
 
     def delete(self, connection: str, kind: LinkKind, local_id: str) -> bool:
         """Forget the link; return whether there was one."""
-        gone = self._connection.execute(sa.delete(schema.links).where(*_key(connection, kind, local_id)))
+        gone = self._connection.execute(_GONE, {"at": connection, "what": kind, "of": local_id})
         return gone.rowcount > 0
 
-    def _one(self, *where: sa.ColumnElement[bool]) -> Link | None:
-        row = self._connection.execute(sa.select(schema.links).where(*where)).one_or_none()
+    def _one(self, wanted: sa.Select[Any], values: Mapping[str, str]) -> Link | None:
+        row = self._connection.execute(wanted, values).one_or_none()
         return _link(row) if row else None
 
 
-_BASES = sa.select(schema.bases).where(
-    schema.bases.c.connection == sa.bindparam("at"), schema.bases.c.plan_id == sa.bindparam("of")
+_OF_BASES = (schema.bases.c.connection == sa.bindparam("at")) & (schema.bases.c.plan_id == sa.bindparam("of"))
+_BASES = sa.select(schema.bases).where(_OF_BASES)
+_DROPPED = sa.delete(schema.bases).where(
+    _OF_BASES, schema.bases.c.owner == sa.bindparam("o"), schema.bases.c.unit == sa.bindparam("u")
 )
 
 
@@ -131,23 +137,9 @@ class Bases:
 
     def drop(self, connection: str, plan_id: str, units: Iterable[tuple[str, str]]) -> None:
         """Forget the pairs of these units."""
-        table = schema.bases
-        gone = [{"o": owner, "u": unit} for owner, unit in units]
+        gone = [{"at": connection, "of": plan_id, "o": owner, "u": unit} for owner, unit in units]
         if gone:
-            self._connection.execute(
-                sa.delete(table).where(
-                    table.c.connection == connection,
-                    table.c.plan_id == plan_id,
-                    table.c.owner == sa.bindparam("o"),
-                    table.c.unit == sa.bindparam("u"),
-                ),
-                gone,
-            )
-
-
-def _key(connection: str, kind: LinkKind, local_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    table = schema.links.c
-    return table.connection == connection, table.kind == kind, table.local_id == local_id
+            self._connection.execute(_DROPPED, gone)
 
 
 def _link(row: sa.Row[Any]) -> Link:

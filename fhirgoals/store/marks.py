@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from fhirgoals.domain.readers import next_change
 from fhirgoals.domain.records import Plan
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store import schema
-from fhirgoals.store.statements import insert
+from fhirgoals.store.statements import insert, upsert
 
 CALENDAR = "calendar"
 """Why a plan is marked for the day on which what the connection may see changes by time alone (design 5.10)."""
@@ -59,7 +60,7 @@ class Dirty:
         self, plan_ids: Sequence[str], *, why: str, at: datetime, not_before: Mapping[str, datetime]
     ) -> None:
         """Mark plans for every connection; `not_before` per connection."""
-        names = self._connection.scalars(sa.select(schema.connections.c.name)).all()
+        names = self._connection.scalars(_CONNECTIONS).all()
         self._mark([_row(plan_id, name, why, at, not_before.get(name)) for plan_id in plan_ids for name in names])
 
     def mark_day(self, plan: Plan, connection: str, at: datetime) -> None:
@@ -73,13 +74,7 @@ class Dirty:
 
     def take(self, connection: str, now: datetime) -> tuple[DirtyPlan, ...]:
         """Return the plans that are due for the connection, the longest waiting first; the marks stay until `clear`."""
-        table = schema.dirty
-        due = table.c.not_before.is_(None) | (table.c.not_before <= now)
-        rows = self._connection.execute(
-            sa.select(table)
-            .where(table.c.connection == connection, table.c.marks > table.c.done, due)
-            .order_by(table.c.since, table.c.plan_id, table.c.why)
-        )
+        rows = self._connection.execute(_DUE, {"at": connection, "now": now})
         plans: dict[str, list[sa.Row[Any]]] = {}
         for row in rows:
             plans.setdefault(row.plan_id, []).append(row)
@@ -99,43 +94,52 @@ class Dirty:
 
         Else of all but `CALENDAR`: until its day nothing is to be done because of that one.
         """
-        table = schema.dirty
-        here = (table.c.connection == connection) & (table.c.marks > table.c.done)
-        here &= table.c.why.in_(why) if why else table.c.why != CALENDAR
-        return frozenset(self._connection.scalars(sa.select(table.c.plan_id).where(here)))
+        of = schema.dirty.c.why.in_(why) if why else schema.dirty.c.why != CALENDAR
+        return frozenset(self._connection.scalars(_MARKED.where(of), {"at": connection}))
 
     def clear(self, plan_id: str, connection: str, upto: UpTo) -> None:
         """Clear the marks that were taken; one set since then stays."""
-        table = schema.dirty
-        for why, marks in upto.items():
-            self._connection.execute(
-                sa.update(table)
-                .where(
-                    table.c.connection == connection,
-                    table.c.plan_id == plan_id,
-                    table.c.why == why,
-                    table.c.done < marks,
-                )
-                .values(done=marks)
-            )
+        taken = [
+            {"at": connection, "of": plan_id, "as": why, "done": marks, "upto": marks} for why, marks in upto.items()
+        ]
+        if taken:
+            self._connection.execute(_CLEARED, taken)
 
     def _mark(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        if not rows:
-            return
-        table = schema.dirty
-        statement = insert(self._connection, table)
-        new = statement.excluded
-        self._connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=list(table.primary_key),
-                set_={
-                    "marks": table.c.marks + 1,
-                    "since": sa.case((table.c.marks > table.c.done, table.c.since), else_=new.since),
-                    "not_before": new.not_before,
-                },
-            ),
-            rows,
-        )
+        if rows:
+            self._connection.execute(_marking(self._connection.dialect.name), rows)
+
+
+_CONNECTIONS = sa.select(schema.connections.c.name)
+_DIRTY = (schema.dirty.c.connection == sa.bindparam("at")) & (schema.dirty.c.marks > schema.dirty.c.done)
+_MARKED = sa.select(schema.dirty.c.plan_id).where(_DIRTY)
+_DUE = (
+    sa.select(schema.dirty)
+    .where(_DIRTY, schema.dirty.c.not_before.is_(None) | (schema.dirty.c.not_before <= sa.bindparam("now")))
+    .order_by(schema.dirty.c.since, schema.dirty.c.plan_id, schema.dirty.c.why)
+)
+_CLEARED = sa.update(schema.dirty).where(
+    schema.dirty.c.connection == sa.bindparam("at"),
+    schema.dirty.c.plan_id == sa.bindparam("of"),
+    schema.dirty.c.why == sa.bindparam("as"),
+    schema.dirty.c.done < sa.bindparam("upto"),
+)
+
+
+@cache
+def _marking(dialect: str) -> sa.Insert:
+    """Return the statement that adds a mark, or counts one more; `since` stays that of the oldest not yet cleared."""
+    table = schema.dirty
+    statement = insert(dialect, table)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key),
+        set_={
+            "marks": table.c.marks + 1,
+            "since": sa.case((table.c.marks > table.c.done, table.c.since), else_=new.since),
+            "not_before": new.not_before,
+        },
+    )
 
 
 _CURSOR = sa.select(schema.cursors.c.value).where(
@@ -155,10 +159,8 @@ class Cursors:
 
     def set(self, connection: str, scope: str, value: Tree, at: datetime) -> None:
         """Move the cursor; in the same transaction as the marks of what was read (design 5.12)."""
-        table = schema.cursors
-        statement = insert(self._connection, table).values(connection=connection, scope=scope, value=value, at=at)
-        moved = {"value": statement.excluded.value, "at": statement.excluded.at}
-        self._connection.execute(statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=moved))
+        row = {"connection": connection, "scope": scope, "value": value, "at": at}
+        upsert(self._connection, schema.cursors, [row])
 
 
 def _row(plan_id: str, connection: str, why: str, at: datetime, not_before: datetime | None) -> dict[str, Any]:

@@ -136,10 +136,7 @@ class People:
 
     def links(self, connection: str) -> tuple[IdentityLink, ...]:
         """Return all identity links of the connection, by kind and id."""
-        table = schema.identity_links
-        rows = self._connection.execute(
-            sa.select(table).where(table.c.connection == connection).order_by(table.c.kind, table.c.local_id)
-        )
+        rows = self._connection.execute(_LINKS, {"at": connection})
         return tuple(IdentityLink(**row._mapping) for row in rows)
 
     def identities(self, connection: str) -> dict[str, str]:
@@ -153,6 +150,13 @@ class People:
             sa.delete(table).where(table.c.connection == connection, table.c.kind == kind, table.c.local_id == local_id)
         )
         return gone.rowcount > 0
+
+
+_LINKS = (
+    sa.select(schema.identity_links)
+    .where(schema.identity_links.c.connection == sa.bindparam("at"))
+    .order_by(schema.identity_links.c.kind, schema.identity_links.c.local_id)
+)
 
 
 @dataclass(frozen=True)

@@ -115,17 +115,18 @@ class Plans:
         before = self.get(plan.id)
         rev = self._advance(plan, before, expect, by, at)
         self._connection.execute(
-            sa.insert(schema.plan_revisions).values(
-                plan_id=plan.id,
-                rev=rev,
-                at=at,
-                by=by,
-                reason=reason,
-                origin=origin,
-                summary=summary,
-                touched=[[owner, unit, old, new] for (owner, unit), (old, new) in touched.items()],
-                document=document,
-            )
+            sa.insert(schema.plan_revisions),
+            {
+                "plan_id": plan.id,
+                "rev": rev,
+                "at": at,
+                "by": by,
+                "reason": reason,
+                "origin": origin,
+                "summary": summary,
+                "touched": [[owner, unit, old, new] for (owner, unit), (old, new) in touched.items()],
+                "document": document,
+            },
         )
         upsert(
             self._connection,
@@ -199,11 +200,8 @@ class Plans:
             row = {"created_at": at, "created_by": by, "updated_at": at, "updated_by": by}
             self._connection.execute(sa.insert(table).values(plan_id=plan.id, kind=plan.kind, rev=1, **row))
             return 1
-        moved = self._connection.execute(
-            sa.update(table)
-            .where(table.c.plan_id == plan.id, table.c.rev == expect)
-            .values(rev=expect + 1, kind=plan.kind, updated_at=at, updated_by=by)
-        )
+        row = {"rev": expect + 1, "kind": plan.kind, "updated_at": at, "updated_by": by}
+        moved = self._connection.execute(_ADVANCED, {"of": plan.id, "expect": expect, **row})
         if moved.rowcount == 0:
             stands = f"stands at revision {before.rev}" if before else "is not in the store"
             raise Outdated(f"plan {plan.id} {stands}, not at {expect} as was read: read it again")
@@ -211,7 +209,7 @@ class Plans:
 
     def _take_goal_ids(self, plan: Plan, rev: int) -> None:
         table = schema.goal_ids
-        known = set(self._connection.scalars(sa.select(table.c.goal_id).where(table.c.plan_id == plan.id)))
+        known = set(self._connection.scalars(_GOAL_IDS, {"of": plan.id}))
         fresh = sorted({goal.id for goal in plan.goals} - known)
         if not fresh:
             return
@@ -228,6 +226,10 @@ class Plans:
         )
 
 
+_ADVANCED = sa.update(schema.plans).where(
+    schema.plans.c.plan_id == sa.bindparam("of"), schema.plans.c.rev == sa.bindparam("expect")
+)
+_GOAL_IDS = sa.select(schema.goal_ids.c.goal_id).where(schema.goal_ids.c.plan_id == sa.bindparam("of"))
 _UNIT_REVS = sa.select(schema.unit_revisions).where(schema.unit_revisions.c.plan_id == sa.bindparam("of"))
 
 
