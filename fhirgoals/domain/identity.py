@@ -7,6 +7,7 @@ the namespace nobody can tell from a wire id which plan or goal it stands for, e
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 
@@ -22,6 +23,7 @@ class Installation:
         return wire_id(self.namespace, kind, plan_id, local_id)
 
 
+@lru_cache(maxsize=4096)
 def wire_id(namespace: UUID, kind: str, plan_id: str, local_id: str) -> str:
     """Return the uuid5 of `kind/plan_id/local_id`: resource id (where the client may choose) and identifier value.
 

@@ -99,7 +99,9 @@ class Links:
 
 
 _OF_BASES = (schema.bases.c.connection == sa.bindparam("at")) & (schema.bases.c.plan_id == sa.bindparam("of"))
-_BASES = sa.select(schema.bases).where(_OF_BASES)
+_BASES = sa.select(
+    schema.bases.c.owner, schema.bases.c.unit, schema.bases.c.ours, schema.bases.c.theirs, schema.bases.c.rev
+).where(_OF_BASES)
 _DROPPED = sa.delete(schema.bases).where(
     _OF_BASES, schema.bases.c.owner == sa.bindparam("o"), schema.bases.c.unit == sa.bindparam("u")
 )
@@ -114,7 +116,7 @@ class Bases:
     def for_plan(self, connection: str, plan_id: str) -> dict[Unit, Pair]:
         """Return the pair of every unit that was ever agreed."""
         rows = self._connection.execute(_BASES, {"at": connection, "of": plan_id})
-        return {Unit(row.owner, row.unit): Pair(row.ours, row.theirs, row.rev) for row in rows}
+        return {Unit(owner, unit): Pair(ours, theirs, rev) for owner, unit, ours, theirs, rev in rows}
 
     def settle(self, connection: str, plan_id: str, pairs: Mapping[Unit, Pair]) -> None:
         """Move the pairs of these units; all others stay."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import msgspec
@@ -148,7 +148,7 @@ class Plans:
     def unit_revs(self, plan_id: str) -> dict[Unit, UnitRev]:
         """Return the last revision that touched each unit of the plan; a unit never touched is not in it."""
         rows = self._connection.execute(_UNIT_REVS, {"of": plan_id})
-        return {Unit(row.owner, row.unit): UnitRev(row.rev, row.at, row.by, row.origin) for row in rows}
+        return {Unit(owner, unit): UnitRev(rev, at, by, origin) for owner, unit, rev, at, by, origin in rows}
 
     def revisions(self, plan_id: str) -> tuple[SavedRevision, ...]:
         """Return every saved edit of the plan, the oldest first."""
@@ -173,7 +173,7 @@ class Plans:
         table = schema.plan_revisions
         wanted = sa.select(table.c.document).where(table.c.plan_id == plan_id, table.c.rev == rev)
         document = self._connection.scalar(wanted)
-        return None if document is None else _decoder.decode(document)
+        return None if document is None else _plan(document)
 
     def reviews_at(self, plan_id: str, rev: int) -> tuple[Review, ...]:
         """Return the plan's reviews as they were saved at that revision."""
@@ -230,7 +230,10 @@ _ADVANCED = sa.update(schema.plans).where(
     schema.plans.c.plan_id == sa.bindparam("of"), schema.plans.c.rev == sa.bindparam("expect")
 )
 _GOAL_IDS = sa.select(schema.goal_ids.c.goal_id).where(schema.goal_ids.c.plan_id == sa.bindparam("of"))
-_UNIT_REVS = sa.select(schema.unit_revisions).where(schema.unit_revisions.c.plan_id == sa.bindparam("of"))
+_OF_UNIT = schema.unit_revisions.c
+_UNIT_REVS = sa.select(_OF_UNIT.owner, _OF_UNIT.unit, _OF_UNIT.rev, _OF_UNIT.at, _OF_UNIT.by, _OF_UNIT.origin).where(
+    _OF_UNIT.plan_id == sa.bindparam("of")
+)
 
 
 @cache
@@ -248,7 +251,13 @@ def _stored(row: sa.Row[Any]) -> StoredPlan:
     stamp = Stamp(
         created_at=row.created_at, created_by=row.created_by, updated_at=row.updated_at, updated_by=row.updated_by
     )
-    return StoredPlan(_decoder.decode(row.document), row.rev, stamp)
+    return StoredPlan(_plan(row.document), row.rev, stamp)
+
+
+@lru_cache(maxsize=8)
+def _plan(document: str) -> Plan:
+    """Return the plan of a stored text. A run reads the same one several times over; a plan is never changed."""
+    return _decoder.decode(document)
 
 
 def _document(plan: Plan) -> str:

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import msgspec
 
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, Values
-from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.fhir.exact_json import Resource, dumps, loads
 from fhirgoals.mappers import careplan, goal
 from fhirgoals.mappers.assemble import Assembled, assemble
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
 from fhirgoals.mappers.wrong_types import wrong_types
 from fhirgoals.sync.decide import Kind, Place, Theirs
-from fhirgoals.sync.memo import LastFew
 
 
 @dataclass(frozen=True)
@@ -124,20 +124,20 @@ def read_there(
 
 _Record: TypeAlias = WireGoal | WireCarePlan | None
 
-_READ: LastFew[tuple[_Record, Mapping[str, str]]] = LastFew(256)
-"""A run reads the same trees several times over; they are never changed in place."""
-
 
 def _read(kind: Kind, tree: Resource) -> tuple[_Record, Mapping[str, str]]:
     """Return a resource as a wire record (`None` where a modifier keeps us from reading it), and the units of which
     JSON of another type stands there."""
+    return _read_text(kind, dumps(tree))
 
-    def make() -> tuple[_Record, Mapping[str, str]]:
-        table = careplan.CAREPLAN if kind == "CarePlan" else goal.GOAL
-        record: _Record = None if goal.blocked(tree) else table.from_fhir(tree)
-        return record, wrong_types(table, tree)
 
-    return _READ.of(tree, kind, make)
+@lru_cache(maxsize=256)
+def _read_text(kind: Kind, text: bytes) -> tuple[_Record, Mapping[str, str]]:
+    """Read a text: a run reads the same one several times over, and the next run reads most of them again."""
+    tree: Any = loads(text)
+    table = careplan.CAREPLAN if kind == "CarePlan" else goal.GOAL
+    record: _Record = None if goal.blocked(tree) else table.from_fhir(tree)
+    return record, wrong_types(table, tree)
 
 
 def _unreadable(plan_id: str, found: Mapping[tuple[Kind, str], Found], units: Iterable[Unit]) -> dict[Unit, str]:

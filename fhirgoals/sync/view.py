@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 
 from fhirgoals.domain.disclosure import Disclosed, disclose
 from fhirgoals.domain.identity import Installation
@@ -76,7 +77,7 @@ class View:
         """Ids of the goals that we marked entered-in-error."""
         return frozenset(goal.id for goal in self.plan.goals if goal.lifecycle == "entered_in_error")
 
-    @property
+    @cached_property
     def unreleased(self) -> frozenset[Unit]:
         """The units whose last edit here may not go there yet, and steps that would arrive without a part.
 
@@ -94,10 +95,10 @@ class View:
         steps = {Unit(unit.owner, f"steps:{unit.member}") for unit in late if unit.family.startswith("step:<id>")}
         return frozenset(late | (steps - self.bases.keys()))
 
-    @property
+    @cached_property
     def sent_before(self) -> frozenset[str]:
         """Ids of the plan, goals and steps that this connection was sent earlier."""
-        steps = {unit.member for unit in self.bases if unit.family == "steps"}
+        steps = {unit.member for unit in self.bases if unit.name.startswith("steps:")}
         return frozenset({local_id for _, local_id in self.links} | steps)
 
 
@@ -173,10 +174,15 @@ def disclosed(view: View, on: date) -> Disclosed:
 
 _DISCLOSED: LastFew[Disclosed] = LastFew(4)
 _UNITS: LastFew[Values] = LastFew(4)
+_OURS: LastFew[Ours] = LastFew(2)
 
 
 def ours_of(view: View, on: date) -> Ours:
     """Return our side of the plan as `decide` takes it."""
+    return _OURS.of(view, on, lambda: _ours_of(view, on))
+
+
+def _ours_of(view: View, on: date) -> Ours:
     shown = disclosed(view, on)
     born_there = frozenset(
         Unit(goal.id, f"note:{entry.id}")
