@@ -69,6 +69,9 @@ def tally(decision: Decision, plan_id: str) -> Tally:
         changed.update(carriers(plan_id, unit, seen.ours, seen.theirs))
         if _removes(verdict):
             removed.add(f"{unit.owner}/{unit.name}")
+    changed -= {("Goal", one) for one in decision.creates}  # what is new there changes nothing that stood
+    if decision.create_plan:
+        changed.discard(("CarePlan", plan_id))
     return Tally(frozenset(removed), frozenset(map(_name, changed)))
 
 
