@@ -5,6 +5,7 @@
       --mutants N     how many (all, where there are fewer)
       --seed S        which: `random.Random(S).sample(sorted(names), N)`
       --only NAME…    these alone, by the names that an earlier run printed
+      --at-once N     processes that judge (2)
       --keep FOLDER   work there and leave it, to ask `mutmut show NAME` or `mutmut browse`
 
 The last commit is copied to a folder of its own, so nothing here changes, and what is not committed is not tested.
@@ -39,7 +40,6 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 ENOUGH = 90
 """Percent."""
-CHILDREN = 2
 SPINNING = tuple("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 
@@ -81,8 +81,8 @@ TARGETS = {
     ),
     "sync": Target(
         mutated=("fhirgoals/sync/merge.py", "fhirgoals/sync/decide.py"),
-        tests=("tests/sync",),
-        left_out=("tests/sync/test_kill.py",),  # minutes long, and about what a run leaves when it is killed
+        # The pure ones, and those whole runs of which each takes about a second: the tree, births, a new mapper.
+        tests=tuple(f"tests/sync/test_{name}.py" for name in "merge tree newborn rebase".split()),
     ),
 }
 
@@ -122,7 +122,7 @@ def make_mutants(chosen: argparse.Namespace) -> tuple[list[str], int]:
     with contextlib.redirect_stdout(io.StringIO()):
         copy_src_dir()
         copy_also_copy_files()
-        create_mutants(CHILDREN)
+        create_mutants(chosen.at_once)
     notes = metas()
     names = sorted(name for note in notes.values() for name in note["exit_code_by_key"])
     if chosen.only:
@@ -139,13 +139,13 @@ def make_mutants(chosen: argparse.Namespace) -> tuple[list[str], int]:
     return sorted(picked), len(names)
 
 
-def judge(environment: dict[str, str]) -> dict[str, str]:
+def judge(environment: dict[str, str], at_once: int) -> dict[str, str]:
     """Let mutmut judge what is left in its notes; return the verdict per name."""
     from mutmut.stats import status_by_exit_code  # noqa: PLC0415
 
     log = Path("mutmut.log")
     with log.open("w") as out:
-        command = [BIN / "mutmut", "run", "--max-children", str(CHILDREN)]
+        command = [BIN / "mutmut", "run", "--max-children", str(at_once)]
         ended = subprocess.run(command, check=False, env=environment, stdout=out, stderr=out)
     if ended.returncode:
         said = [line for line in log.read_text(encoding="utf-8").splitlines() if not line.startswith(SPINNING)]
@@ -166,7 +166,7 @@ def judge_alone(name: str, target: Target, environment: dict[str, str]) -> str:
     return "survived" if ended.returncode == 0 else "killed"
 
 
-def judge_again(verdicts: dict[str, str], target: Target, environment: dict[str, str]) -> None:
+def judge_again(verdicts: dict[str, str], target: Target, environment: dict[str, str], at_once: int) -> None:
     """Judge alone what a fork could not: mutants left of functions that run at import."""
     at_import = set(json.loads((Path("mutants") / AT_IMPORT).read_text()))
     again = [
@@ -174,7 +174,7 @@ def judge_again(verdicts: dict[str, str], target: Target, environment: dict[str,
         for name, verdict in verdicts.items()
         if verdict != "killed" and name.rpartition("__mutmut_")[0] in at_import
     ]
-    with ThreadPoolExecutor(CHILDREN) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         verdicts.update(pool.map(lambda name: (name, judge_alone(name, target, environment)), again))
 
 
@@ -199,8 +199,8 @@ def run(target: Target, chosen: argparse.Namespace, folder: Path) -> int:
     os.chdir(folder)
     names, made = make_mutants(chosen)
     print(f"{len(names)} of {made} mutants, seed {chosen.seed}", flush=True)
-    verdicts = judge(environment)
-    judge_again(verdicts, target, environment)
+    verdicts = judge(environment, chosen.at_once)
+    judge_again(verdicts, target, environment, chosen.at_once)
     show(verdicts)
     counts = Counter(verdicts.values())
     percent = 100 * counts["killed"] / len(names)
@@ -222,6 +222,7 @@ def main() -> int:
     parser.add_argument("--mutants", type=int, default=600)
     parser.add_argument("--seed", type=int, default=20261125)
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     chosen = parser.parse_args()
     if chosen.keep:
