@@ -82,7 +82,7 @@ TARGETS = {
     "sync": Target(
         mutated=("fhirgoals/sync/merge.py", "fhirgoals/sync/decide.py"),
         # The pure ones, and those whole runs of which each takes about a second: the tree, births, a new mapper.
-        tests=tuple(f"tests/sync/test_{name}.py" for name in "merge tree newborn rebase".split()),
+        tests=tuple(f"tests/sync/test_{name}.py" for name in "merge judge_table decide tree newborn rebase".split()),
     ),
 }
 
