@@ -124,7 +124,7 @@ def test_what_was_read_and_known_reaches_the_verdict() -> None:
     assert hidden.verdicts[TEXT].seen.hidden
     assert why(hidden, TEXT) == ("propose", "over_a_hidden_value")
     elsewhere = decide(ours(elsewhere={TEXT: "x"}), theirs({TEXT: "c"}), {TEXT: Pair("a", "a", 3)}, Fixed())
-    assert elsewhere.verdicts[TEXT].seen.elsewhere
+    assert (elsewhere.verdicts[TEXT].seen.elsewhere, elsewhere.verdicts[TEXT].seen.kept) == (True, "x")
     assert not decision.verdicts[note].seen.hidden
     assert not decision.verdicts[note].seen.elsewhere
 
@@ -294,6 +294,7 @@ def test_what_is_known_of_a_child_reaches_the_verdict() -> None:
     hidden = decide(ours(hidden={unit: [A]}), theirs({unit: [C]}), {unit: Pair(None, None, 3)}, Fixed())
     assert (hidden.verdicts[unit].seen.hidden, *why(hidden, unit)) == (True, "propose", "over_a_hidden_value")
     elsewhere = decide(ours(elsewhere={unit: [A]}), theirs({}), {}, Fixed())
+    assert elsewhere.verdicts[unit].seen.kept == [A]
     assert (elsewhere.verdicts[unit].seen.elsewhere, *why(elsewhere, unit)) == (
         True,
         "undeliverable",

@@ -7,6 +7,7 @@ revision moved, and what stands at the EHR. Exactly one row of the table fits ea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -193,8 +194,7 @@ def test_a_held_unit_is_held_whatever_happened() -> None:
     """No state, policy or origin undoes a hold, and its reason is kept."""
     for state, policy, elsewhere in product(list(states()), POLICIES, (False, True)):
         case = case_of(state, TEXT, born=False)
-        held = Seen(case.unit, case.pair, case.ours, case.theirs, case.rev, case.hidden, False, elsewhere, "wrong_type")
-        verdict = judge(held, policy)
+        verdict = judge(replace(case, elsewhere=elsewhere, held="wrong_type"), policy)
         assert (verdict.action, verdict.why) == (Action.HOLD, "wrong_type")
 
 
@@ -204,29 +204,38 @@ ELSEWHERE = {
     ("never", "yes", "as_agreed"): ("undeliverable", "from_another_ehr"),
     ("never", "no", "other"): ("conflict", "both_changed"),
     ("never", "yes", "other"): ("conflict", "both_changed"),
+    ("never", "no", "as_ours"): ("settle", "equal"),
+    ("never", "yes", "as_ours"): ("settle", "equal"),
     ("agreed", "no", "as_agreed"): ("quiet", ""),
     ("agreed", "yes", "as_agreed"): ("undeliverable", "from_another_ehr"),
     ("agreed", "no", "other"): ("propose", "over_a_hidden_value"),
     ("agreed", "yes", "other"): ("conflict", "both_changed"),
+    ("agreed", "no", "as_ours"): ("settle", "equal"),
+    ("agreed", "yes", "as_ours"): ("settle", "equal"),
 }
 
 
 @pytest.mark.parametrize("last", PAIRS)
 def test_a_value_from_another_ehr_is_neither_sent_nor_overwritten(last: str) -> None:
-    """Four states, whatever the policy says: told, asked, or nothing to do."""
-    for moved, theirs, hidden, policy in product(("no", "yes"), ("as_agreed", "other"), (False, True), POLICIES):
+    """Six states, whatever the policy says: told, asked, the same, or nothing to do."""
+    for moved, theirs, hidden, policy in product(
+        ("no", "yes"), ("as_agreed", "other", "as_ours"), (False, True), POLICIES
+    ):
         case = Seen(
             TEXT,
             PAIRS[last],
             None,
-            value_of(last, theirs, None, "theirs"),
+            value_of(last, theirs, "e", "theirs"),
             4 if moved == "yes" else 3,
             hidden,
             elsewhere=True,
+            kept="e",
         )
         verdict = judge(case, policy)
         wanted = ELSEWHERE["never" if last == "never" else "agreed", moved, theirs]
         assert (verdict.action.value, verdict.why) == wanted
+    where_it_was = Seen(TEXT, Pair(None, "e", 3), None, "e", 3, elsewhere=True, kept="e")
+    assert judge(where_it_was, Fixed()).action is Action.QUIET
 
 
 @pytest.mark.parametrize(
