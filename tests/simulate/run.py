@@ -46,6 +46,12 @@ def play(script: Script) -> Run:
     for name in world.names:
         world.machine.at(begin + dice.randint(0, 10), partial(_start, world, name, last))
     world.machine.run()
+    verdict = at_rest(world)
+    return Run(script, verdict, len(world.log.edits), world.kills, world.runs, world.log.lines)
+
+
+def at_rest(world: World) -> Verdict:
+    """Calm everything down, let the world come to rest and return the verdict on it."""
     world.say("calm")
     world.calm = True
     for network in world.networks.values():
@@ -53,7 +59,7 @@ def play(script: Script) -> Run:
     echoes = rest(world)
     verdict = judge(world)
     verdict.echo.extend(echoes)
-    return Run(script, verdict, len(world.log.edits), world.kills, world.runs, world.log.lines)
+    return verdict
 
 
 def _act(world: World, planned: Planned) -> None:
@@ -70,12 +76,13 @@ def _start(world: World, name: str, last: int) -> None:
 
 async def _process(world: World, name: str, last: int) -> None:
     """One process from its start to its end or death; the next one follows while people are at work."""
-    await _sync(world, name, Life(world.dice, world.networks[name].rates.kill))
+    await sync_once(world, name, Life(world.dice, world.networks[name].rates.kill))
     if world.machine.tick < last + 10:
         world.machine.at(world.machine.tick + world.dice.randint(1, 25), partial(_start, world, name, last))
 
 
-async def _sync(world: World, name: str, life: Life) -> None:
+async def sync_once(world: World, name: str, life: Life) -> None:
+    """Run the sync of one connection as one process; tell the story, and what both sides agree on afterwards."""
     world.runs += 1
     world.started[name] = world.machine.tick
     world.say(f"run at {name}")
@@ -123,7 +130,7 @@ def rest(world: World) -> list[str]:
 
 def _round(world: World) -> None:
     for name in world.names:
-        finish(_sync(world, name, Life(world.dice, 0.0)))
+        finish(sync_once(world, name, Life(world.dice, 0.0)))
         world.machine.spend(100)
 
 
