@@ -287,9 +287,9 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], do
     held = theirs.assembled.held.get(unit)
     if unit.family == "parent_map":
         return _child(unit, ours, theirs, pair, doubtful)
-    places = {theirs.place(*one) for one in carriers(ours.plan_id, unit, mine, there, pair and pair.theirs)}
+    places = {theirs.place(*one) for one in carriers(ours.plan_id, unit)}
     elsewhere = unit in ours.elsewhere
-    if pair is None and not elsewhere and Place.ABSENT in places and unit.family not in ("parent_map", "relations"):
+    if pair is None and not elsewhere and Place.ABSENT in places and unit.family != "relations":
         return None
     for place in _DEAD:
         if place in places:
