@@ -120,6 +120,13 @@ COMMANDS: tuple[Command, ...] = (
         "fhirgoals sync ehr-main --json",
     ),
     Command("inbox", "fhirgoals.cli.inbox", "app", "What waits for a person: list, show, resolve."),
+    Command(
+        "sandbox",
+        "fhirgoals.cli.sandbox",
+        "sandbox",
+        "Run an EHR that is embedded, to try a connection on.",
+        "fhirgoals sandbox --variant like_hapi --port 8090",
+    ),
     Command("db", "fhirgoals.cli.db", "app", "The store itself: upgrade."),
 )
 

@@ -16,6 +16,17 @@ it drop, rewrite, lag, lose or refuse as real servers do. A variant is a set of 
 says some real server does so; where there is none, it is a cautious choice. What was shown on the sandbox alone is
 called "simulated". What each knob does stands with it in `fhirgoals/sandbox/knobs.py`.
 
+To try a connection on it:
+
+    fhirgoals sandbox --list                            every variant; `--json` for programs
+    fhirgoals ehr add ehr-main --url http://127.0.0.1:8090/fhir
+    fhirgoals put examples/01-depression.yaml --by staff-7 --reason initial
+    fhirgoals sandbox --variant like_hapi --port 8090 --people
+
+The last one runs until Ctrl-C; go on beside it with `fhirgoals patients match ehr-main --by staff-7`. It keeps nothing
+when it ends. `--people` has everybody there whom the store's plans name, with the identifier that `match` looks for;
+without it the server starts empty.
+
 - **ETag**: each version has an ETag of its own, and an update with another one's is refused.
 - **History**: the versions of a resource can be listed, each with an id of its own.
 - **Content**: what was sent comes back as it was sent, but for `meta`.
@@ -34,7 +45,7 @@ def _lines() -> Iterator[str]:
     yield GENERATED
     yield from _INTRO.splitlines()
     yield ""
-    head = ("Variant", "Knobs", "ETag", "History", "Content", "Source", "Once", "Who says so")
+    head = ("Variant", "What it does", "Knobs", "ETag", "History", "Content", "Source", "Once", "Who says so")
     yield from table(head, (_row(variant) for variant in VARIANTS.values()))
 
 
@@ -46,7 +57,7 @@ def _row(variant: Variant) -> tuple[str, ...]:
         variant.keeps_source,
         variant.detects_doubles,
     )
-    return (code(variant.name), _knobs(variant.knobs), *(_YES_NO[each] for each in keeps), variant.source)
+    return (code(variant.name), variant.does, _knobs(variant.knobs), *(_YES_NO[each] for each in keeps), variant.source)
 
 
 def _knobs(knobs: Knobs) -> str:

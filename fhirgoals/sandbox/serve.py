@@ -20,12 +20,13 @@ STOP_LIMIT_S = 2
 
 
 @contextlib.contextmanager
-def serve(apps: Mapping[str, ASGIApp], *, base_path: str = "/fhir") -> Iterator[dict[str, str]]:
+def serve(apps: Mapping[str, ASGIApp], *, base_path: str = "/fhir", port: int = 0) -> Iterator[dict[str, str]]:
     """Serve each app until the block ends; give the URL of each, `base_path` included, by its name.
 
-    Nothing is logged about requests. Raises `ConfigurationError` when the server does not start.
+    `port` is for one app alone; 0 takes any that is free. Nothing is logged about requests. Raises
+    `ConfigurationError` when the server does not start or the port is taken.
     """
-    sockets = {name: _listen() for name in apps}
+    sockets = {name: _listen(port) for name in apps}
     by_port = {sock.getsockname()[1]: apps[name] for name, sock in sockets.items()}
     urls = {name: f"http://127.0.0.1:{sock.getsockname()[1]}{base_path}" for name, sock in sockets.items()}
 
@@ -57,10 +58,18 @@ def serve(apps: Mapping[str, ASGIApp], *, base_path: str = "/fhir") -> Iterator[
         thread.join()
 
 
-def _listen() -> socket.socket:
+def _listen(port: int) -> socket.socket:
     # With the protocol named, asyncio sets TCP_NODELAY; without it every answer waits 40 ms for a delayed ACK.
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    sock.bind(("127.0.0.1", 0))
+    if port:
+        # Else a port is not to be had for a minute after it was closed.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError as error:
+        sock.close()
+        reason = error.strerror or "unknown reason"
+        raise ConfigurationError(f"port {port} of 127.0.0.1 can't be had ({reason}): name another one") from None
     return sock
 
 

@@ -82,12 +82,14 @@ EXTRA: Mapping[str, Variant] = {
     for variant in (
         Variant(
             name="no_history_copied",
+            does="has no history, and edits at the EHR keep our meta.source",
             knobs=Knobs(no_history=True, edits_copy_source=True),
             source="no_history and copies_source together",
             keeps_history=False,
         ),
         Variant(
             name="no_history_no_source",
+            does="has no history and stores no meta.source",
             knobs=Knobs(no_history=True, source="dropped"),
             source="no_history and drops_source together",
             keeps_history=False,
