@@ -241,6 +241,16 @@ def test_a_move_under_a_dead_parent_is_held_until_it_is_decided() -> None:
     assert away.verdicts[parent(B)].seen.pair == Pair([A], None, 3)
 
 
+def test_the_place_of_a_child_that_is_gone_is_taken_out_where_it_may_not_be_seen() -> None:
+    """A withheld goal's edge goes out of its parent's resource, although the child itself is gone there."""
+    places = {**present(A, C, D), goal(B): Place.GONE}
+    there = theirs({parent(B): [A]}, places)
+    bases = agreed({parent(B): [A]})
+    hidden = decide(ours(hidden={parent(B): [A]}, goals=(A, C, D)), there, bases, Fixed())
+    assert why(hidden, parent(B)) == ("push", "ours_changed")
+    assert why(decide(ours({parent(B): [C]}), there, bases, Fixed()), parent(B)) == ("hold", "resource_gone")
+
+
 def test_a_child_that_is_gone_is_not_moved() -> None:
     """Its place is held for the reason of the resource; one that is void or unreadable keeps its place."""
     for place, wanted in ((Place.GONE, ("hold", "resource_gone")), (Place.VOID, ("push", "ours_changed"))):
@@ -513,11 +523,14 @@ def test_a_goal_that_a_question_names_is_not_taken_back_yet(
         (Fixed("propose"), None, True),
         (Fixed("ignore"), None, False),
         (Fixed(), None, False),
-        (Fixed(), "wrong_type", True),
+        (Fixed(), "in_doubt", True),
+        (Fixed(), "read_again", True),
+        (Fixed(), "wrong_type", False),
+        (Fixed(), "resource_gone", False),
     ],
 )
 def test_only_a_question_keeps_a_goal_from_being_taken_back(policy: Fixed, held: str | None, waits: bool) -> None:
-    """A proposal or hold keeps it; an edit that is taken or ignored does not."""
+    """A proposal keeps it, and what the next run will tell; not an edit that is taken or ignored, nor another hold."""
     unit = Unit(PLAN, f"membership:{A}")
     decision = decide(
         ours(goals=(B,), retract="delete"),
