@@ -13,9 +13,9 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from random import Random
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from fhirgoals.domain.invariants import check, errors
 from fhirgoals.sandbox import variants
@@ -36,6 +36,7 @@ POLICIES = ("default", "auto-ask", "propose-ours", "auto-theirs", "ignore-ask")
 MODES = ("leave", "blank", "entered_in_error", "delete")
 HERE = tuple(MIXES["base"].here)
 THERE = tuple(MIXES["base"].there)
+CLASHING = ("text", "status", "target", "priority", "parent", "step_text", "step_status")
 SHARING = ("withhold", "share", "revoke", "grant")
 
 SCRIPTED = Rates(never=0.25, late=0.25, lost=0.25, late_ticks=40, kill=0.0)
@@ -77,13 +78,18 @@ class Mortal(Life):
 
 
 sides_there = st.integers(0, 1)
-dice = st.randoms(use_true_random=False)
+seeds = st.integers(0, 255)
+"""Of the dice by which people choose among what there is: one number shrinks sooner than each throw."""
 fates = st.lists(st.one_of(st.sampled_from(("arrives", "never", "reply lost")), st.integers(1, 40)), max_size=3)
 stops = st.one_of(st.none(), st.tuples(st.sampled_from(("dies", "pauses")), st.integers(1, 60)))
 
 
 class Machine(RuleBasedStateMachine):
-    """One world, from its start to its rest."""
+    """One world, from its start to its rest.
+
+    No step has a condition, it does nothing where nothing can be done: else a step that is left out turns those behind
+    it into others, and a failing example does not get smaller.
+    """
 
     world: World
     number = 0
@@ -109,61 +115,54 @@ class Machine(RuleBasedStateMachine):
 
     # -- people --
 
-    @rule(what=st.sampled_from(HERE), dice=dice)
-    def edit_here(self, what: str, dice: Random) -> None:
+    @rule(what=st.sampled_from(HERE), seed=seeds)
+    def edit_here(self, what: str, seed: int) -> None:
         """Somebody edits our record."""
-        self._here(what, dice)
+        self._here(what, seed)
 
-    @rule(where=sides_there, what=st.sampled_from(THERE), dice=dice)
-    def edit_there(self, where: int, what: str, dice: Random) -> None:
+    @rule(where=sides_there, what=st.sampled_from(THERE), seed=seeds)
+    def edit_there(self, where: int, what: str, seed: int) -> None:
         """Somebody edits at an EHR."""
-        self._there(where, what, dice)
+        self._there(where, what, seed)
 
-    @rule(dice=dice)
-    def void_here(self, dice: Random) -> None:
+    @rule(where=sides_there, what=st.sampled_from(CLASHING), seed=seeds)
+    def edit_on_both_sides(self, where: int, what: str, seed: int) -> None:
+        """Two people edit the same thing before either knows of the other: chosen by the same dice, here and there."""
+        self._here(what, seed)
+        self._there(where, what, seed)
+
+    @rule(seed=seeds)
+    def void_here(self, seed: int) -> None:
         """Somebody marks a goal of ours entered in error."""
-        self._here("void", dice)
+        self._here("void", seed)
 
-    @rule(where=sides_there, what=st.sampled_from(("void", "delete")), dice=dice)
-    def take_away_there(self, where: int, what: str, dice: Random) -> None:
+    @rule(where=sides_there, what=st.sampled_from(("void", "delete")), seed=seeds)
+    def take_away_there(self, where: int, what: str, seed: int) -> None:
         """Somebody at an EHR marks a goal entered in error, or deletes it."""
-        self._there(where, what, dice)
+        self._there(where, what, seed)
 
-    @rule(what=st.sampled_from(SHARING), dice=dice)
-    def disclose(self, what: str, dice: Random) -> None:
+    @rule(what=st.sampled_from(SHARING), seed=seeds)
+    def disclose(self, what: str, seed: int) -> None:
         """The client keeps a goal back or shares it again, or takes a consent back or gives one."""
-        self._here(what, dice)
+        self._here(what, seed)
 
-    @rule(dice=dice)
-    def resolve(self, dice: Random) -> None:
+    @rule(seed=seeds)
+    def resolve(self, seed: int) -> None:
         """Somebody settles a question, if there is one."""
-        self._here("resolve", dice)
+        self._here("resolve", seed)
 
     # -- processes, the network, time --
 
-    @rule(where=sides_there, fates=fates, stop=stops)
-    def sync(self, where: int, fates: list[str | int], stop: tuple[str, int] | None) -> None:
-        """A run begins, or one that was stopped goes on: to its end, to its death, or so many awaits further."""
-        name = self._name(where)
-        machine = self.world.machine
-        self.fate.drawn = deque(fates)
-        if name not in machine.tasks:
-            self.lives[name] = Mortal(self.fate, 0.0)
-            machine.tasks[name] = sync_once(self.world, name, self.lives[name])
-        life = self.lives[name]
-        match stop:
-            case ("dies", awaits):
-                life.last = life.awaits + awaits
-                self._go_on(name, None)
-            case ("pauses", awaits):
-                self._go_on(name, awaits)
-            case _:
-                self._go_on(name, None)
-        self.fate.drawn.clear()
-        new = self._errors() - self.known_errors
-        self._must_be_none([f"our record after a run: {line}" for line in sorted(new)])
+    @rule(where=sides_there)
+    def sync(self, where: int) -> None:
+        """A run begins, or one that was stopped goes on, to its end; every call arrives and is answered."""
+        self._run(where, [], None)
 
-    @precondition(lambda self: self.world.machine._due)
+    @rule(where=sides_there, fates=fates, stop=stops)
+    def sync_in_bad_weather(self, where: int, fates: list[str | int], stop: tuple[str, int] | None) -> None:
+        """The same, but calls get lost or late, and it may die at an await, or stop there while others go on."""
+        self._run(where, fates, stop)
+
     @rule(ticks=st.integers(1, 45))
     def wait(self, ticks: int) -> None:
         """Time passes: late calls land, and second halves of moves are made."""
@@ -208,16 +207,36 @@ class Machine(RuleBasedStateMachine):
     def _name(self, where: int) -> str:
         return self.world.names[where % len(self.world.names)]
 
-    def _here(self, what: str, dice: Random) -> None:
+    def _here(self, what: str, seed: int) -> None:
         self.number += 1
-        people.act(self.world, self.number, what, dice)
+        people.act(self.world, self.number, what, Random(seed))
         self.known_errors |= self._errors()
         self._look()
 
-    def _there(self, where: int, what: str, dice: Random) -> None:
+    def _there(self, where: int, what: str, seed: int) -> None:
         self.number += 1
-        ehr_people.act(self.world, self.number, self._name(where), what, dice)
+        ehr_people.act(self.world, self.number, self._name(where), what, Random(seed))
         self._look()
+
+    def _run(self, where: int, fates: list[str | int], stop: tuple[str, int] | None) -> None:
+        name = self._name(where)
+        machine = self.world.machine
+        self.fate.drawn = deque(fates)
+        if name not in machine.tasks:
+            self.lives[name] = Mortal(self.fate, 0.0)
+            machine.tasks[name] = sync_once(self.world, name, self.lives[name])
+        life = self.lives[name]
+        match stop:
+            case ("dies", awaits):
+                life.last = life.awaits + awaits
+                self._go_on(name, None)
+            case ("pauses", awaits):
+                self._go_on(name, awaits)
+            case _:
+                self._go_on(name, None)
+        self.fate.drawn.clear()
+        new = self._errors() - self.known_errors
+        self._must_be_none([f"our record after a run: {line}" for line in sorted(new)])
 
     def _go_on(self, name: str, awaits: int | None) -> None:
         """Let a process go on for so many awaits, or to its end."""
@@ -239,5 +258,6 @@ TestMachine.settings = settings(
     database=None,
     deadline=None,
     print_blob=True,
+    phases=(Phase.generate, Phase.shrink),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
