@@ -301,6 +301,7 @@ def test_what_is_known_of_a_child_reaches_the_verdict() -> None:
     side = ours({unit: [A]}, revs={unit: 9})
     seen = decide(side, theirs({unit: [C]}), {}, Fixed()).verdicts[unit].seen
     assert seen == Seen(unit, None, [A], [C], 9)
+    assert decide(ours({unit: [A]}), theirs({unit: [C]}), {}, Fixed()).verdicts[unit].seen.rev == 0
     hidden = decide(ours(hidden={unit: [A]}), theirs({unit: [C]}), {unit: Pair(None, None, 3)}, Fixed())
     assert (hidden.verdicts[unit].seen.hidden, *why(hidden, unit)) == (True, "propose", "over_a_hidden_value")
     elsewhere = decide(ours(elsewhere={unit: [A]}), theirs({}), {}, Fixed())
@@ -310,6 +311,32 @@ def test_what_is_known_of_a_child_reaches_the_verdict() -> None:
         "undeliverable",
         "from_another_ehr",
     )
+
+
+# -- parts of a step --
+
+
+@pytest.mark.parametrize(
+    ("mine", "there", "wanted"),
+    [
+        ({"goal": A}, {"goal": A}, {"text": "conflict"}),  # the step stands on both sides: its words are a question
+        (None, {"goal": A}, {"": "pull", "text": "pull"}),  # it is new there: its words come with it
+        ({"goal": A}, None, {"": "push", "text": "push"}),  # it is new here: its words go with it
+    ],
+)
+def test_the_parts_of_a_step_follow_the_step(mine: Json, there: Json, wanted: dict[str, str]) -> None:
+    """Where a step stands on one side only, there is one verdict on all of it."""
+    whole, text = Unit(PLAN, "steps:s-1"), Unit(PLAN, "step:s-1.text")
+    decision = decide(
+        ours({text: "m", **({whole: mine} if mine else {})}),
+        theirs({text: "t", **({whole: there} if there else {})}),
+        {},
+        Fixed(),
+    )
+    assert actions(decision) == {
+        **({whole: wanted[""]} if "" in wanted else {whole: "settle"}),
+        text: wanted["text"],
+    }
 
 
 # -- rings --

@@ -152,6 +152,8 @@ def by_policy(what: str, state: tuple[str, str, str, str], unit: Unit, policy: F
     """Return the action and its reason where the policy decides."""
     last, ours, _, _ = state
     if what == "clash":
+        if policy.clashes == "theirs" and ours == "hidden":
+            return "conflict", "over_a_hidden_value"
         return {
             "ours": ("push", "policy_ours"),
             "theirs": ("pull", "policy_theirs"),
@@ -233,7 +235,7 @@ def test_a_value_from_another_ehr_is_neither_sent_nor_overwritten(last: str) -> 
         )
         verdict = judge(case, policy)
         wanted = ELSEWHERE["never" if last == "never" else "agreed", moved, theirs]
-        assert (verdict.action.value, verdict.why) == wanted
+        assert (verdict.action.value, verdict.why, verdict.seen) == (*wanted, case)
     where_it_was = Seen(TEXT, Pair(None, "e", 3), None, "e", 3, elsewhere=True, kept="e")
     assert judge(where_it_was, Fixed()).action is Action.QUIET
 

@@ -151,3 +151,14 @@ def test_parts_that_the_server_never_held_keep_our_value() -> None:
     assert taken(replace(seen, theirs=emptied)) == {"lifecycle": "completed", "closure_reason": "moved"}
     assert taken(replace(seen, theirs=None)) is None
     assert taken(replace(seen, pair=None)) == theirs
+
+
+def test_a_part_that_was_held_whole_is_taken_as_it_is_there() -> None:
+    """Only what the server cut or dropped is ours to keep, and only while we still have it."""
+    agreed = {"lifecycle": "active", "status_reason": "long"}
+    whole = Seen(Unit("g", "status"), Pair(agreed, agreed, 3), {**agreed, "lifecycle": "on_hold"}, agreed, rev=4)
+    there = {"lifecycle": "active", "status_reason": "new"}
+    assert taken(replace(whole, theirs=there)) == there
+    cut = {"lifecycle": "active", "status_reason": "lo"}
+    gone_here = Seen(Unit("g", "status"), Pair(agreed, cut, 3), {"lifecycle": "active"}, cut, rev=4)
+    assert taken(replace(gone_here, theirs={**cut, "lifecycle": "on_hold"})) == {"lifecycle": "on_hold"}
