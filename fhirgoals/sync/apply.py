@@ -259,16 +259,12 @@ class Writes:
             tx.links.put(replace(link, raw=raw_text(call.before), etag=call.etag, version=None))
         tx.connections.renew(view.connection, self.context.fence, LEASE_S, self.context.clock())
         for one in tx.intents.for_plan(view.connection, view.plan.id):
-            same_call = (one.kind, one.local_id, one.method, one.etag, one.body_hash)
-            if intent.method == one.method == "create" and (one.kind, one.local_id) == (intent.kind, intent.local_id):
-                tx.intents.close(one.id)  # `recover` did not find it: from here on this one stands for both
-            elif usable(view, intent.etag) and same_call == (
-                intent.kind,
-                intent.local_id,
-                intent.method,
-                intent.etag,
-                intent.body_hash,
-            ):
+            if (one.kind, one.local_id, one.method) != (intent.kind, intent.local_id, intent.method):
+                continue
+            if intent.method == "create":  # `recover` did not find it: from here on this one stands for both
+                tx.intents.close(one.id)
+                intent = replace(intent, state=one.state, sent_at=one.sent_at)
+            elif usable(view, intent.etag) and (one.etag, one.body_hash) == (intent.etag, intent.body_hash):
                 return one
         tx.intents.open(intent)
         return intent

@@ -65,6 +65,8 @@ class Log:
     settled: set[int] = field(default_factory=set)
     """Places in `edits` whose value was seen on both sides at one time."""
     resolved: int = 0
+    answered: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    """How many edits there were when a person last answered a question about a unit, by connection, owner and unit."""
 
     def edit(self, edit: Edit) -> None:
         """Note an edit."""

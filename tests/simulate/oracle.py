@@ -194,6 +194,8 @@ class _Judge:
                 return True
         if by_word(edit.key):
             return edit.value.rpartition("/")[2] in self.kept_text
+        if edit.key[1] == "parent" and "here" in edit.already:
+            return True  # both sides said so in between
         if edit.key[1].partition(" ")[0] in self.lost_there and "here" in edit.already:
             return True  # it said what we said, and the server forgot it again
         if place in self.log.settled:
@@ -237,7 +239,7 @@ class _Judge:
 
     def _silent(self, name: str) -> None:
         there = self.there[name]
-        if name in self.log.refused or "all" in self.lost_there:
+        if name in self.log.refused or "all" in self.lost_there or self._stopped(name):
             return
         for goal in self.plan["goals"]:
             own = goal["id"]
@@ -256,6 +258,10 @@ class _Judge:
             if mine != theirs and not self._explained(name, key, theirs):
                 line = f"silent: {key[1]} of {key[0]} is {mine} here and {theirs} at {name}"
                 self.found.silent.append(line)
+
+    def _stopped(self, name: str) -> bool:
+        """Tell whether the guard stopped the plan there: all of it waits for a person."""
+        return any(item.kind == "guard" and item.connection == name for item in self.waiting)
 
     def _told_of_absence(self, name: str, goal: str) -> bool:
         """Tell whether an item stands for a goal that is not there, or the ledger for its words or its status."""
@@ -373,7 +379,7 @@ class _Judge:
     def _left_standing(self, name: str) -> None:
         """What may no longer be there and still is, though nobody is told: words, or references to the goal."""
         hidden = {goal for goal in self.log.withheld if goal not in self.log.void}
-        if not hidden or name in self.log.refused or "all" in self.lost_there:
+        if not hidden or name in self.log.refused or "all" in self.lost_there or self._stopped(name):
             return
         local = {id_: own for (where, id_), own in self.log.resources.items() if where == name}
         asked = {item.owner for item in self.waiting if item.connection == name and item.whole}
@@ -437,7 +443,8 @@ class _Judge:
             if item.kind not in ("conflict", "proposal"):
                 continue
             where = f"{item.kind} ({item.why}) about {item.unit} of {item.owner} at {item.connection}"
-            if (item.connection, item.owner, item.unit, item.kind, item.text) in decided:
+            same = (item.connection, item.owner, item.unit, item.kind, item.text) in decided
+            if same and not self._edited_again(item):
                 self.found.needless.append(f"needless: {where} was answered already")
                 continue
             key = self._key_of(item)
@@ -465,6 +472,12 @@ class _Judge:
                 self.found.needless.append(f"needless: {where}: {one} wrote it since it was agreed")
             elif item.kind == "proposal" and not ours and self._taken_at_once(item):
                 self.found.needless.append(f"needless: {where}: the policy takes it")
+
+    def _edited_again(self, item: Item) -> bool:
+        """Tell whether the EHR wrote the unit anew after a person had answered a question about it."""
+        since = self.log.answered.get((item.connection, item.owner, item.unit), 0)
+        key = self._key_of(item)
+        return any(edit.key == key and edit.side == item.connection for edit in self.log.edits[since:])
 
     def _decided_for_ours(self, item: Item) -> bool:
         """Tell whether a person chose ours over an earlier value of theirs: that is an edit here too."""

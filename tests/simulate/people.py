@@ -231,7 +231,7 @@ def _void(world: World, number: int, dice: Random) -> None:
     if len(living) < 2:
         return
     goal = dice.choice(living)
-    _put(world, plan, replace(goal, lifecycle="entered_in_error"))
+    _put(world, plan, replace(goal, lifecycle="entered_in_error", status_reason=None))
     world.log.void.setdefault(goal.id, set()).add("here")
     world.say(f"#{number} here: {goal.id} is marked entered in error")
 
@@ -309,6 +309,7 @@ def _resolve(world: World, number: int, dice: Random) -> None:
         world.say(f"#{number} here: {take} for {item.owner} {item.unit} is refused: {refused}")
         return
     world.log.resolved += 1
+    world.log.answered[item.connection or "", item.owner or "", item.unit or ""] = len(world.log.edits)
     world.say(f"#{number} here: {take} is taken for {item.owner} {item.unit} of {item.connection}")
     for key, value in world.here().items():
         if before.get(key) != value:
