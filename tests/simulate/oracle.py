@@ -200,7 +200,8 @@ class _Judge:
             return True  # it said what we said, and the server forgot it again
         if place in self.log.settled:
             return True
-        if any((one.side, one.key, one.over) == (edit.side, edit.key, edit.value) for one in self.log.edits[:place]):
+        before = [one for one in self.log.edits[:place] if (one.side, one.key) == (edit.side, edit.key)]
+        if any(edit.value in _over(one) for one in before):
             return True  # moved there and back: nobody else can tell that from no edit
         if any(self._kept_whole(item, edit) for item in self.kept):
             return True
