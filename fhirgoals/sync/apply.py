@@ -22,7 +22,6 @@ from fhirgoals.fhir.answers import (
     Stored,
 )
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
-from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.tx import Tx
@@ -40,6 +39,7 @@ from fhirgoals.sync.outcome import (
     repeated,
     settled_by,
     why_not,
+    would_not_be_valid,
 )
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO, plan_of
@@ -136,7 +136,7 @@ class Writes:
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Send one call and settle what it carried; returns the view and reading after it."""
-        if call.way != "delete" and new_faults(call.before, call.body):
+        if would_not_be_valid(call):
             return view, there, NotLanded("would_not_be_valid")
         if not self.same_patient or not of_patient(view, call):
             return view, there, NotLanded("other_patient")

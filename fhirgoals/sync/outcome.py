@@ -22,6 +22,7 @@ from fhirgoals.fhir.answers import (
     Unauthorised,
 )
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
+from fhirgoals.fhir.validate import new_faults
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.sync.call import Call, Sent, Way, forgets
@@ -56,6 +57,19 @@ class NotLanded:
     """Nothing was written there, or it is not known (`doubt`); `why` says what the run does next."""
 
     why: Why
+
+
+def would_not_be_valid(call: Call) -> bool:
+    """Tell whether a call would break a rule that holds there now.
+
+    What may no longer be seen there is taken out all the same where only a warning says no: a step that waits for a
+    person may name a goal that its plan does not list any more.
+    """
+    if call.way == "delete":
+        return False
+    only_errors = call.unsays or call.takes_back
+    faults = new_faults(call.before, call.body)
+    return any(one.severity == "error" or not only_errors for one in faults)
 
 
 def settle_values(view: View, there: There, units: Mapping[Unit, Sent]) -> dict[Unit, Pair]:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
-from fhirgoals.fhir.validate import new_faults
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.links import Link
 from fhirgoals.sync.call import Call, Sent
@@ -20,7 +19,7 @@ from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, stops
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption, adopted
-from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values
+from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values, would_not_be_valid
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO
 from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan, without_link
@@ -66,7 +65,7 @@ class Planned:
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Take the call as stored as it is."""
-        if call.way != "delete" and new_faults(call.before, call.body):
+        if would_not_be_valid(call):
             return view, there, NotLanded("would_not_be_valid")
         if not self.same_patient or not of_patient(view, call):
             return view, there, NotLanded("other_patient")
