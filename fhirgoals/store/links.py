@@ -46,6 +46,7 @@ _OF_PLAN = (
     .order_by(schema.links.c.kind, schema.links.c.local_id)
 )
 
+_COUNT = sa.select(sa.func.count()).select_from(schema.links).where(schema.links.c.connection == sa.bindparam("at"))
 _HERE = (schema.links.c.connection == sa.bindparam("at")) & (schema.links.c.kind == sa.bindparam("what"))
 _BY_ID = sa.select(schema.links).where(_HERE, schema.links.c.local_id == sa.bindparam("of"))
 _BY_RESOURCE = sa.select(schema.links).where(_HERE, schema.links.c.resource_id == sa.bindparam("of"))
@@ -80,9 +81,7 @@ class Links:
 
     def count(self, connection: str) -> int:
         """Return how many resources are linked at the connection."""
-        table = schema.links
-        wanted = sa.select(sa.func.count()).select_from(table).where(table.c.connection == connection)
-        return int(self._connection.scalar(wanted) or 0)
+        return int(self._connection.scalar(_COUNT, {"at": connection}) or 0)
 
     def by_resource(self, connection: str, kind: LinkKind, resource_id: str) -> Link | None:
         """Return the link of a resource, or `None`."""

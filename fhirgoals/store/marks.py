@@ -94,8 +94,9 @@ class Dirty:
 
         Else of all but `CALENDAR`: until its day nothing is to be done because of that one.
         """
-        of = schema.dirty.c.why.in_(why) if why else schema.dirty.c.why != CALENDAR
-        return frozenset(self._connection.scalars(_MARKED.where(of), {"at": connection}))
+        if why:
+            return frozenset(self._connection.scalars(_MARKED_AS, {"at": connection, "as": list(why)}))
+        return frozenset(self._connection.scalars(_MARKED, {"at": connection}))
 
     def clear(self, plan_id: str, connection: str, upto: UpTo) -> None:
         """Clear the marks that were taken; one set since then stays."""
@@ -112,7 +113,10 @@ class Dirty:
 
 _CONNECTIONS = sa.select(schema.connections.c.name)
 _DIRTY = (schema.dirty.c.connection == sa.bindparam("at")) & (schema.dirty.c.marks > schema.dirty.c.done)
-_MARKED = sa.select(schema.dirty.c.plan_id).where(_DIRTY)
+_MARKED = sa.select(schema.dirty.c.plan_id).where(_DIRTY, schema.dirty.c.why != CALENDAR)
+_MARKED_AS = sa.select(schema.dirty.c.plan_id).where(
+    _DIRTY, schema.dirty.c.why.in_(sa.bindparam("as", expanding=True))
+)
 _DUE = (
     sa.select(schema.dirty)
     .where(_DIRTY, schema.dirty.c.not_before.is_(None) | (schema.dirty.c.not_before <= sa.bindparam("now")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,7 @@ def _living(world: World, name: str) -> dict[str, dict[str, Any]]:
     ours = {id_: own for (where, id_), own in world.log.resources.items() if where == name}
     links = sides.linked(world.database.raw, name)
     return {
-        id_: copy.deepcopy(body)
+        id_: sides.copied(body)
         for id_, body in sides.bodies(world.boxes[name].storage, "Goal").items()
         # Of two resources of one goal nobody edits the one that is held for a person.
         if id_ in ours and links.get(ours[id_], id_) == id_ and body.get("lifecycleStatus") != "entered-in-error"
@@ -186,7 +185,7 @@ def _care_plan(world: World, name: str) -> tuple[str, dict[str, Any]] | None:
         for id_, body in sides.bodies(world.boxes[name].storage, "CarePlan").items()
         if (name, id_) in world.log.resources
     ]
-    return (found[0][0], copy.deepcopy(found[0][1])) if found else None
+    return (found[0][0], sides.copied(found[0][1])) if found else None
 
 
 def _of_step(world: World, number: int, name: str, dice: Random, what: str) -> None:

@@ -14,11 +14,16 @@ OURS_TO_WIRE = {"planned": "not-started", "scheduled": "scheduled", "in_progress
 Side = dict[Key, str]
 
 
-def document(raw: sqlite3.Connection) -> dict[str, Any]:
+def stored(raw: sqlite3.Connection) -> str:
     """Return our record as it is stored."""
     query = "select document from plan_revisions r join plans p on p.plan_id = r.plan_id and p.rev = r.rev"
     [(text,)] = raw.execute(query).fetchall()
-    tree: dict[str, Any] = json.loads(text)
+    return str(text)
+
+
+def document(raw: sqlite3.Connection) -> dict[str, Any]:
+    """Return the tree of our record."""
+    tree: dict[str, Any] = json.loads(stored(raw))
     return tree
 
 
@@ -65,8 +70,15 @@ def named_by_log(side: Side, names: dict[str, str]) -> Side:
 
 def bodies(storage: Any, kind: str) -> dict[str, dict[str, Any]]:
     """Return the current bodies of one kind by id; they are not to be changed."""
-    newest = {version.id: version for version in storage.versions() if version.type == kind}
-    return {id_: version.body for id_, version in newest.items() if version.body is not None}
+    newest = ((id_, versions[-1].body) for id_, versions in storage._shelves[kind].versions.items())
+    return {id_: body for id_, body in newest if body is not None}
+
+
+def copied(tree: Any) -> Any:
+    """Return a copy of a JSON tree that may be changed."""
+    if isinstance(tree, dict):
+        return {key: copied(value) for key, value in tree.items()}
+    return [copied(value) for value in tree] if isinstance(tree, list) else tree
 
 
 def linked(raw: sqlite3.Connection, name: str) -> dict[str, str]:

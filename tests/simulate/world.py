@@ -109,6 +109,9 @@ class World:
     runs: int = 0
     _before: dict[str, bytes | None] = field(default_factory=dict)
     _last_sent: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    _seen: tuple[str, int] | None = None
+    """Our record and the number of known steps when `_here` was read of it."""
+    _here: sides.Side = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         knobs = self.cell.server.knobs
@@ -200,8 +203,11 @@ class World:
 
     def here(self) -> sides.Side:
         """Return the watched values of our record."""
-        plan = sides.document(self.database.raw)
-        return sides.named_by_log(sides.here(plan), sides.by_words(plan, self.log))
+        seen = sides.stored(self.database.raw), len(self.log.steps)
+        if seen != self._seen:
+            plan = sides.document(self.database.raw)
+            self._seen, self._here = seen, sides.named_by_log(sides.here(plan), sides.by_words(plan, self.log))
+        return self._here
 
     def there(self, name: str) -> sides.Side:
         """Return the watched values at one EHR; of two resources of one goal, those of the one that is linked."""
