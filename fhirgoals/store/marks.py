@@ -114,9 +114,7 @@ class Dirty:
 _CONNECTIONS = sa.select(schema.connections.c.name)
 _DIRTY = (schema.dirty.c.connection == sa.bindparam("at")) & (schema.dirty.c.marks > schema.dirty.c.done)
 _MARKED = sa.select(schema.dirty.c.plan_id).where(_DIRTY, schema.dirty.c.why != CALENDAR)
-_MARKED_AS = sa.select(schema.dirty.c.plan_id).where(
-    _DIRTY, schema.dirty.c.why.in_(sa.bindparam("as", expanding=True))
-)
+_MARKED_AS = sa.select(schema.dirty.c.plan_id).where(_DIRTY, schema.dirty.c.why.in_(sa.bindparam("as", expanding=True)))
 _DUE = (
     sa.select(schema.dirty)
     .where(_DIRTY, schema.dirty.c.not_before.is_(None) | (schema.dirty.c.not_before <= sa.bindparam("now")))
