@@ -33,12 +33,13 @@ class Shape:
 BURST_TICKS = 5
 
 SHAPES = (
-    Shape(10, 120, weight=2),
+    Shape(10, 120),
     Shape(30, 120, weight=2),
     Shape(40, 240),
-    Shape(60, 180, weight=3),
-    Shape(80, 240),
-    Shape(60, 300, every=50),
+    Shape(60, 180, weight=2),
+    Shape(60, 180, every=45),
+    Shape(80, 160),
+    Shape(120, 240, weight=2),
 )
 """The shapes of runs, each with its share of the seeds. A run of a connection takes 10 to 40 ticks: where there are
 two or four ticks per act, several edits of one unit come between two runs, and more while one is under way."""
