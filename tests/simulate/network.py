@@ -1,6 +1,6 @@
 """The network between us and one EHR: calls that never arrive, arrive late, or arrive and lose their reply.
 
-Every write is shown to the watchers as it leaves (`leaks`) and as it arrives (`echoes`), with the bytes of both.
+Every write is shown to a watcher as it leaves and as it arrives (see `watchers`).
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Network:
     machine: Machine
     dice: Random
     rates: Rates = RATES
-    leaves: Callable[[str, Request], None] = lambda _name, _request: None
-    arrives: Callable[[str, Request, Reply | None], None] = lambda _name, _request, _reply: None
+    leaves: Callable[[Request], None] = lambda _request: None
+    arrives: Callable[[Request, Reply | None], None] = lambda _request, _reply: None
     tell: Callable[[str], None] = lambda _line: None
     writes: int = 0
     under_way: int = 0
@@ -59,7 +59,7 @@ class Network:
             reply: Reply | Failure = self._ask(request)
             life.step()
             return reply
-        self.leaves(self.name, request)
+        self.leaves(request)
         self.writes += 1
         doubted_before = request.body in self.doubted
         outcome = self._write(request)
@@ -101,15 +101,15 @@ class Network:
 
     def _ask(self, request: Request) -> Reply | Failure:
         if request.method != "GET":
-            self.arrives(self.name, request, None)
+            self.arrives(request, None)
         try:
             reply = self.box.answer(request)
         except ReplyLostError:
             if request.method != "GET":
-                self.arrives(self.name, request, Reply(201 if request.method == "POST" else 200, {}, b""))
+                self.arrives(request, Reply(201 if request.method == "POST" else 200, {}, b""))
             return Failure("reset", sent=True)
         if request.method != "GET":
-            self.arrives(self.name, request, reply)
+            self.arrives(request, reply)
         return reply
 
 

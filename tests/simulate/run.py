@@ -10,11 +10,12 @@ from random import Random
 
 from fhirgoals.errors import RemoteError
 from tests.simulate import ehr_people, people
+from tests.simulate.beginning import begun
 from tests.simulate.machine import KilledError, Life, finish
 from tests.simulate.network import CALM
 from tests.simulate.oracle import Verdict, judge, observe
 from tests.simulate.script import Planned, Script
-from tests.simulate.world import World, begun
+from tests.simulate.world import World
 
 QUIET_ROUNDS = 6
 COUNTED_ROUNDS = 2
@@ -84,7 +85,6 @@ async def _process(world: World, name: str, last: int) -> None:
 async def sync_once(world: World, name: str, life: Life) -> None:
     """Run the sync of one connection as one process; tell the story, and what both sides agree on afterwards."""
     world.runs += 1
-    world.started[name] = world.machine.tick
     world.say(f"run at {name}")
     try:
         counts = await world.sync(name, life)

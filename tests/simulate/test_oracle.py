@@ -13,13 +13,14 @@ import pytest
 from fhirgoals.fhir import exact_json
 from fhirgoals.fhir.wire import Request
 from tests.simulate import sides
+from tests.simulate.beginning import begun
 from tests.simulate.cells import Cell
 from tests.simulate.log import PLAN
 from tests.simulate.machine import Life, finish
 from tests.simulate.network import CALM
 from tests.simulate.oracle import METERS, judge, observe
 from tests.simulate.run import rest
-from tests.simulate.world import World, begun
+from tests.simulate.world import World
 
 A = "ehr-a"
 

@@ -1,0 +1,131 @@
+"""All that the oracle knows of a world at rest, and what of it stands for a difference between two sides.
+
+Reads our store by SQL and the EHRs by their raw storage; imports nothing of the product.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from tests.simulate import sides
+from tests.simulate.items import Item, items_of, said, same_order
+from tests.simulate.log import NOTHING, PLAN, Key, first_word
+
+
+class Evidence:
+    """A world at rest: what stands where, what waits, what is kept, and the log of what people did."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        self.log = world.log
+        self.cell = world.cell
+        self.raw: sqlite3.Connection = world.database.raw
+        self.plan = sides.document(self.raw)
+        self.steps = sides.by_words(self.plan, self.log)
+        self.notes = {
+            first_word(entry["text"]): entry["id"] for goal in self.plan["goals"] for entry in goal.get("progress", ())
+        }
+        self.items = items_of(self.raw)
+        self._name_steps_without_words()
+        self.here = sides.named_by_log(sides.here(self.plan), self.steps)
+        self.there = {name: world.there(name) for name in world.names}
+        self.waiting = [item for item in self.items if item.open]
+        self.kept = [item for item in self.items if item.open or item.kind == "history" or item.by_person]
+        self.kept_text = "\n".join(item.text for item in self.kept)
+        self.lost_there = self.cell.lost_there
+
+    def _name_steps_without_words(self) -> None:
+        """A step whose words are still asked about has none here yet: the question says which it is."""
+        for item in self.items:
+            if item.unit.startswith("step:") and item.unit.endswith(".text"):
+                for word, step in self.log.steps.items():
+                    if step not in self.steps and word in item.text:
+                        self.steps[step] = item.unit.partition(":")[2].rpartition(".")[0]
+
+    def told_of_absence(self, name: str, goal: str) -> bool:
+        """Tell whether an item stands for a goal that is not there, or the ledger for its words or its status."""
+        return any(
+            item.connection == name
+            and item.open
+            and (
+                self.stands_for_resource(item, (goal, "text"))
+                or (item.kind == "ledger" and item.owner == goal and item.unit in ("text", "status"))
+            )
+            for item in self.items
+        )
+
+    def hidden(self) -> set[str]:
+        """Return the goals that are withheld or void, here or there."""
+        return self.log.withheld | self.log.void.keys()
+
+    def not_comparable(self, key: Key, there: sides.Side) -> bool:
+        goal, what = key
+        head, _, member = what.partition(" ")
+        if goal != PLAN and (goal, "text") not in there:
+            return True  # said once for the whole goal
+        involved = {goal}
+        if head == "after":
+            involved.add(member)
+        if head == "parent":
+            above = self.here.get(key, NOTHING)
+            involved |= {above, *there.get(key, NOTHING).split("+")}
+            if above != NOTHING and (above, "text") not in there:
+                return True  # said of the parent, which can't be named where it is not
+        if head == "order" and self.hidden():
+            return True  # children of a hidden parent are roots there, in an order of their own
+        if involved & self.hidden() or head in self.lost_there:
+            return True
+        return head == "after" and (member, "text") not in there
+
+    def explained(self, name: str, key: Key, theirs: str) -> bool:
+        """Tell whether an open item, a row of the ledger or the policy stands for a difference of that very unit."""
+        for item in self.items:
+            if item.connection != name or not (item.open or item.kind == "history"):
+                continue
+            if self.stands_for_resource(item, key):
+                return True
+            if not self.stands_for(item, key):
+                continue
+            if item.kind in ("ledger", "held", "tree"):
+                return True
+            value = said(item.unit, item.theirs)
+            if value == theirs or item.unit.startswith("steps:") or same_order(item, value, theirs):
+                return True
+        return False
+
+    def stands_for_resource(self, item: Item, key: Key) -> bool:
+        if not item.open or not item.whole:
+            return False
+        of_plan = key[0] == PLAN or key[1].startswith("step")
+        # A child's place stands on its parent's resource.
+        sides_ = (self.here, self.there.get(item.connection, {})) if key[1] == "parent" else ()
+        parents = {parent for side in sides_ for parent in side.get(key, NOTHING).split("+")}
+        return item.owner in {key[0], *parents} or (item.owner == PLAN and (of_plan or item.kind == "retract"))
+
+    def stands_for(self, item: Item, key: Key) -> bool:
+        """Tell whether an item's unit is the one of a watched value."""
+        goal, what = key
+        head, _, member = what.partition(" ")
+        match head:
+            case "parent":
+                return (item.owner, item.unit) == (PLAN, f"parent_map:{goal}")
+            case "after":
+                return (item.owner, item.unit) == (PLAN, f"relations:{goal}|predecessor|{member}")
+            case "note":
+                named = item.unit == f"note:{self.notes.get(member)}" or member in item.text
+                return item.owner == goal and item.unit.startswith("note:") and named
+            case "step" | "step_status":
+                return item.unit.startswith(("steps:", "step:")) and self._is_step(item, goal, member)
+            case _:
+                return (item.owner, item.unit) == (goal, what)
+
+    def _is_step(self, item: Item, goal: str, step: str) -> bool:
+        words = [word for word, name in self.log.steps.items() if name == step]
+        kind, _, member = item.unit.partition(":")
+        named = member if kind == "steps" else member.rpartition(".")[0]
+        if named == self.steps.get(step, step) or any(word in item.text for word in words):
+            return True
+        # A step that only an EHR has: the item names it by an id of ours that nobody else knows yet.
+        unknown = step not in self.steps and named not in self.steps.values()
+        return unknown and kind == "steps" and isinstance(item.theirs, dict) and item.theirs.get("goal") == goal
