@@ -78,6 +78,10 @@ class Evidence:
             return True
         return head == "after" and (member, "text") not in there
 
+    def stopped(self, name: str) -> bool:
+        """Tell whether the guard stopped the plan there: all of it waits for a person."""
+        return any(item.kind == "guard" and item.connection == name for item in self.waiting)
+
     def explained(self, name: str, key: Key, theirs: str) -> bool:
         """Tell whether an open item, a row of the ledger or the policy stands for a difference of that very unit."""
         for item in self.items:

@@ -17,7 +17,7 @@ _ID = re.compile(r"g-\w+")
 def left_standing(case: Evidence, name: str) -> Iterator[str]:
     """Yield a line for each word of a withheld goal, or reference to it, that is still there though nobody is told."""
     hidden = {goal for goal in case.log.withheld if goal not in case.log.void}
-    if not hidden or name in case.log.refused or "all" in case.lost_there:
+    if not hidden or name in case.log.refused or "all" in case.lost_there or case.stopped(name):
         return
     local = {id_: own for (where, id_), own in case.log.resources.items() if where == name}
     asked = {item.owner for item in case.waiting if item.connection == name and item.whole}

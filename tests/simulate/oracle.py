@@ -110,11 +110,14 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
             return True
     if by_word(edit.key):
         return edit.value.rpartition("/")[2] in case.kept_text
+    if edit.key[1] == "parent" and "here" in edit.already:
+        return True  # both sides said so in between
     if edit.key[1].partition(" ")[0] in case.lost_there and "here" in edit.already:
         return True  # it said what we said, and the server forgot it again
     if place in case.log.settled:
         return True
-    if any((one.side, one.key, one.over) == (edit.side, edit.key, edit.value) for one in case.log.edits[:place]):
+    before = [one for one in case.log.edits[:place] if (one.side, one.key) == (edit.side, edit.key)]
+    if any(edit.value in _over(one) for one in before):
         return True  # moved there and back: nobody else can tell that from no edit
     if any(_kept_whole(case, item, edit) for item in case.kept):
         return True
@@ -185,7 +188,7 @@ def _members_there(standing: dict[str, dict[str, dict[str, Any]]]) -> Iterable[t
 def _silent(case: Evidence, name: str) -> Iterator[str]:
     """Yield a line for each difference between our record and an EHR that nothing stands for."""
     there = case.there[name]
-    if name in case.log.refused or "all" in case.lost_there:
+    if name in case.log.refused or "all" in case.lost_there or case.stopped(name):
         return
     for goal in case.plan["goals"]:
         own = goal["id"]

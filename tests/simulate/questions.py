@@ -21,7 +21,8 @@ def needless(case: Evidence) -> Iterator[str]:
         if item.kind not in ("conflict", "proposal"):
             continue
         where = f"{item.kind} ({item.why}) about {item.unit} of {item.owner} at {item.connection}"
-        if (item.connection, item.owner, item.unit, item.kind, item.text) in decided:
+        same = (item.connection, item.owner, item.unit, item.kind, item.text) in decided
+        if same and not _edited_again(case, item):
             yield f"needless: {where} was answered already"
             continue
         key = key_of(item)
@@ -85,6 +86,13 @@ def _settled_by_policy(case: Evidence, item: Item) -> bool:
 def _taken_at_once(case: Evidence, item: Item) -> bool:
     of_a_field = item.unit in TAKEN_AT_ONCE
     return of_a_field and case.cell.accept(item.unit) == "auto" and item.why != "server_holds_less"
+
+
+def _edited_again(case: Evidence, item: Item) -> bool:
+    """Tell whether the EHR wrote the unit anew after a person had answered a question about it."""
+    since = case.log.answered.get((item.connection, item.owner, item.unit), 0)
+    key = key_of(item)
+    return any(edit.key == key and edit.side == item.connection for edit in case.log.edits[since:])
 
 
 def _decided_for_ours(case: Evidence, item: Item) -> bool:
