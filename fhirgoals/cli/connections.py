@@ -48,7 +48,17 @@ def add(
         int | None, typer.Option(metavar="N", help="How long an edit can still be taken back; default 15.")
     ] = None,
     scope: Annotated[
-        str | None, typer.Option(help="What is taken in from there: linked_plans (default) or ours.")
+        str | None,
+        typer.Option(
+            help="Which goals born there are taken: ours (none), linked_plans (those in a linked care plan, default),"
+            " categories or all (also others of the patient, into a plan that is never sent)."
+        ),
+    ] = None,
+    scope_categories: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--scope-categories", metavar="CODE", help="With --scope categories: CODE or SYSTEM|CODE; may repeat."
+        ),
     ] = None,
     changes: Annotated[
         str | None,
@@ -87,6 +97,7 @@ def add(
         "release": release,
         "quiet_minutes": quiet_minutes,
         "scope": scope,
+        "scope_categories": scope_categories or None,
         "changes": changes,
         "changes_of": changes_of,
         "retract": retract,
@@ -266,7 +277,8 @@ def _checked(name: str, settings: dict[str, object]) -> Resource:
 _ALLOWED = {
     "create": "client_id, if_none_exist or search",
     "release": "quiet_minutes, on_save or on_sign",
-    "scope": "linked_plans or ours",
+    "scope": "ours, linked_plans, categories or all",
+    "scope_categories": "CODE or SYSTEM|CODE, at least one with --scope categories and none with another",
     "changes": "hash, instant or history",
     "changes_of": "patient or server, and server where --changes is history",
     "retract": "leave, blank, entered_in_error or delete",

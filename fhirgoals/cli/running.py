@@ -137,6 +137,8 @@ def operations_table(store: Store, counts: Counts) -> None:
         say(waiting)
     if counts.not_sent_yet:
         say(not_sent_yet(counts))
+    if counts.outside_scope:
+        say(outside_scope(counts))
     if counts.unlinked:
         say(
             f"{words.count(counts.unlinked, 'plan')} can't go yet: the client is not linked there"
@@ -152,6 +154,12 @@ def not_sent_yet(counts: Counts) -> str:
     plans = words.count(len(counts.not_sent_yet), "plan")
     places = words.count(sum(counts.not_sent_yet.values()), "place")
     return f"Not sent yet: what changed in {places} of {plans} waits for a signed review (fhirgoals review sign)."
+
+
+def outside_scope(counts: Counts) -> str:
+    """Return the line about goals that are not taken (design 5.6)."""
+    goals = words.count(counts.outside_scope, "goal")
+    return f"Left there, outside what is taken in (--scope of `fhirgoals ehr add`): {goals} born at the EHR."
 
 
 def totals(operations: Sequence[Resource]) -> str:

@@ -11,7 +11,14 @@ import typer
 from fhirgoals.cli import words
 from fhirgoals.cli.output import JsonOption, note, printed_json, progress, say, table
 from fhirgoals.cli.preview_file import keep_preview, kept_preview, left_json, say_left
-from fhirgoals.cli.running import connections, not_sent_yet, operations_table, previewed, synced
+from fhirgoals.cli.running import (
+    connections,
+    not_sent_yet,
+    operations_table,
+    outside_scope,
+    previewed,
+    synced,
+)
 from fhirgoals.cli.session import now, session_of
 from fhirgoals.errors import FhirgoalsError, Refused
 from fhirgoals.store import Store
@@ -166,6 +173,8 @@ def _say_counts(done: Sequence[Counts]) -> None:
     if quarantined:
         say(f"{words.count(quarantined, 'resource')} could not be read and were left alone.")
     for one in done:
+        if one.outside_scope:
+            say(f"{one.connection}: {outside_scope(one)}")
         if one.unlinked:
             say(
                 f"{one.connection}: {words.count(one.unlinked, 'plan')} can't go yet, since the client is not linked"

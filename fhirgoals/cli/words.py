@@ -77,6 +77,7 @@ STEP_WORD: Mapping[str, str] = {
 KEPT: Mapping[str, str] = {
     "professional_development": "a therapist's own development plan never leaves",
     "no_client": "the plan has no client",
+    "unfiled": "it holds what came from EHRs and is in no plan there; it never leaves",
     "plan_draft": "the plan is a draft",
     "plan_entered_in_error": "the plan was entered in error",
     "no_consent": "the client gave no consent for this reader",
@@ -175,6 +176,8 @@ WHY: Mapping[str, str] = {
     "several": "more than one resource there has its identifier",
     "other_patient": "the resource there belongs to another patient",
     "refused": "the EHR refused it",
+    "listed_in_a_plan": "the EHR put it into a care plan after it was taken here outside of any; here it stays there",
+    "chart_left": "it came from a chart that was left since: end it here with `fhirgoals goal void` if it isn't theirs",
     "ring": "the EHR shows it above itself",
     "two_parents": "the EHR shows it under two goals",
     "would_close_a_ring": "sent, it would stand above itself at the EHR",

@@ -23,6 +23,7 @@ there and not here: *taken*, *asked* (a person here decides), or *not taken*. Th
 _GATES: Mapping[Reason, str] = {
     "professional_development": "A therapist's own development plan is accepted by no connection.",
     "no_client": "The plan has no client.",
+    "unfiled": "The client's unfiled plan, `unfiled-<client>`: goals that came from an EHR and are in no plan there.",
     "plan_draft": "The plan is a draft.",
     "plan_entered_in_error": "The plan was entered in error; what was sent of it before is marked so there.",
     "no_consent": "The client gave no consent for this connection, or it has not begun.",

@@ -3,8 +3,8 @@
 Deny by default. The plan that comes out is the whole truth for that connection: a mapper that gets it needs no gate
 of its own, and nothing in it tells that anything was left out (invariants 18 and 21). Gates of the plan, in order:
 
-    professional_development > no_client > plan_draft > plan_entered_in_error > consent_refused | consent_expired |
-    no_consent > minor_self_consented
+    professional_development > no_client > unfiled > plan_draft > plan_entered_in_error >
+    consent_refused | consent_expired | no_consent > minor_self_consented
 
 Gates of a goal, in order: `withheld` > `draft` > `proposed` > `declined_never_sent` > `entered_in_error_never_sent` >
 `status_unknown` > `other_origin` > `sensitivity_not_consented`. Everything in a client's plan counts as `MH` for the
@@ -23,10 +23,12 @@ import msgspec
 from fhirgoals.domain import codes, units
 from fhirgoals.domain.pruning import pruned
 from fhirgoals.domain.records import Consent, Foreign, Goal, Intervention, Measure, Origin, Plan, Step, Target
+from fhirgoals.domain.unfiled import is_unfiled
 
 Reason: TypeAlias = Literal[
     "professional_development",
     "no_client",
+    "unfiled",
     "plan_draft",
     "plan_entered_in_error",
     "no_consent",
@@ -242,6 +244,8 @@ def _plan_gate(
         return "professional_development"
     if plan.client is None:
         return "no_client"
+    if is_unfiled(plan):
+        return "unfiled"
     if plan.status == "draft":
         return "plan_draft"
     if plan.status == "entered_in_error" and plan.id not in sent_before:

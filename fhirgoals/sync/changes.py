@@ -6,7 +6,7 @@ that belongs to another patient means that the server ignores our question: the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhirgoals.errors import RemoteError
@@ -15,6 +15,7 @@ from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import stamp
 from fhirgoals.mappers.refs import Refs
+from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.decide import Kind, Place
 from fhirgoals.sync.reading import Found
@@ -29,14 +30,18 @@ class Reading:
 
     `found` are the linked resources, `missing` the linked ones that could not be read and why. `strays` carry our
     identifier without a link (a create whose reply was lost, or another installation's work); `born` are the others,
-    which somebody else wrote there.
+    which somebody else wrote there; `others` are those that other plans of ours are linked to.
+
+    `unsure` tells that something of the other plans is in doubt there: what was born may be theirs.
     """
 
     found: Mapping[Key, Found] = field(default_factory=dict)
     missing: Mapping[Key, Place] = field(default_factory=dict)
     strays: tuple[Resource, ...] = ()
     born: tuple[Resource, ...] = ()
+    others: tuple[Resource, ...] = ()
     quarantined: int = 0
+    unsure: bool = False
 
     @property
     def read(self) -> int:
@@ -51,6 +56,7 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
     found: dict[Key, Found] = {}
     strays: list[Resource] = []
     born: list[Resource] = []
+    others: list[Resource] = []
     quarantined = 0
     for kind in KINDS:
         result = await client.search(kind, [("patient", patient)])
@@ -67,8 +73,10 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 strays.append(tree)
             elif kind == "Goal":
                 born.append(tree)
+            else:
+                others.append(tree)
     missing = await _read_themselves(client, view, patient, found)
-    return Reading(found, missing, tuple(strays), tuple(born), quarantined)
+    return Reading(found, missing, tuple(strays), tuple(born), tuple(others), quarantined)
 
 
 async def _read_themselves(client: EhrClient, view: View, patient: str, found: dict[Key, Found]) -> dict[Key, Place]:
@@ -101,13 +109,43 @@ async def _read_themselves(client: EhrClient, view: View, patient: str, found: d
 
 
 def without_other_plans(tx: Tx, view: View, reading: Reading) -> Reading:
-    """Return the reading without what stands for another plan of ours: that plan's own run looks after it."""
+    """Return the reading without what stands for another plan of ours: that plan's own run looks after it.
 
-    def unknown(tree: Resource) -> bool:
+    It is kept apart, as `others`. An unfiled plan is told where calls of the client's other plans are in doubt.
+    """
+
+    def known(tree: Resource) -> bool:
         kind: Kind = "CarePlan" if tree.get("resourceType") == "CarePlan" else "Goal"
-        return tx.links.by_resource(view.connection, kind, str(tree.get("id"))) is None
+        return tx.links.by_resource(view.connection, kind, str(tree.get("id"))) is not None
 
-    return replace(reading, strays=tuple(filter(unknown, reading.strays)), born=tuple(filter(unknown, reading.born)))
+    seen = {kind: [(known(tree), tree) for tree in getattr(reading, kind)] for kind in ("strays", "born", "others")}
+    in_doubt = view.siblings and tx.intents.all_open(view.connection)
+    return replace(
+        reading,
+        strays=tuple(tree for linked, tree in seen["strays"] if not linked),
+        born=tuple(tree for linked, tree in seen["born"] if not linked),
+        others=tuple(tree for group in seen.values() for linked, tree in group if linked),
+        unsure=any(one.method == "create" and one.plan_id in view.siblings for one in in_doubt or ()),
+    )
+
+
+async def with_listings(client: EhrClient, view: View, reading: Reading, care_plans: Sequence[Link]) -> Reading:
+    """Return an unfiled plan's reading with those CarePlans of the client's other plans that a search did not show."""
+    shown = {str(tree.get("id")) for tree in reading.others if tree.get("resourceType") == "CarePlan"}
+    for link in care_plans:
+        if link.resource_id is None or link.resource_id in shown:
+            continue
+        answer = await client.read("CarePlan", link.resource_id)
+        match answer:
+            case Stored(tree=dict() as tree):
+                reading = replace(reading, others=(*reading.others, tree))
+            case Gone() | NotFound():
+                pass
+            case Forbidden():
+                reading = replace(reading, unsure=True)
+            case _:
+                raise not_answered(view.connection, "CarePlan", answer)
+    return reading
 
 
 def found_of(resource_id: str, tree: Resource) -> Found:

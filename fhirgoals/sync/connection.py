@@ -5,6 +5,7 @@ Cautious defaults: nothing is assumed that a server may lack. Vendor profiles (c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,9 @@ from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.sync.decide import Retract
 from fhirgoals.sync.merge import Accept, Clash
 
+_CATEGORY = re.compile(r"([^\s|]+\|)?[^\s|]+")
+"""A code of Goal.category, with its system before it or without."""
+
 
 class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The knobs of one connection (design 5; vendor reference, section 4).
@@ -24,7 +28,9 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     `create` is the means that keeps a repeated create from doubling; `operation_id_kept` says that the server keeps
     `meta.source`; `overlap_s` is how much later something read in the middle of a change is read again;
     `share_origins` names EHRs whose content may go here (default: our own only); `quiet_minutes`
-    belongs to that release; `token` names an environment variable, never the token. `changes` is how a run learns what
+    belongs to that release; `scope` says which goals that were born there are taken: none (`ours`), those that a linked
+    CarePlan lists (`linked_plans`), or also those outside of any, of `scope_categories` (`categories`; each a code, or
+    `system|code`) or `all`; `token` names an environment variable, never the token. `changes` is how a run learns what
     to read: everything (`hash`), or what the server says has changed, asked per patient or of the whole server
     (`changes_of`), from `changes_overlap_s` before its last answer on.
     """
@@ -33,7 +39,8 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     create: Literal["client_id", "if_none_exist", "search"] = "if_none_exist"
     release: Literal["on_sign", "quiet_minutes", "on_save"] = "quiet_minutes"
     quiet_minutes: int = 15
-    scope: Literal["ours", "linked_plans"] = "linked_plans"
+    scope: Literal["ours", "linked_plans", "categories", "all"] = "linked_plans"
+    scope_categories: tuple[str, ...] = ()
     retract: Retract = "leave"
     portal_visible: bool = False
     send_proposed: bool = False
@@ -52,6 +59,9 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         if self.changes == "history" and self.changes_of == "patient":
             # FHIR R4 http.html#history has no parameter for a patient.
             raise ValueError("the history of a type is that of the whole server, see `$.changes_of`")
+        named = bool(self.scope_categories)
+        if named != (self.scope == "categories") or not all(map(_CATEGORY.fullmatch, self.scope_categories)):
+            raise ValueError("codes for that scope, and for no other, see `$.scope_categories`")
 
 
 def config_of(tree: Resource) -> ConnectionConfig:

@@ -33,6 +33,8 @@ class Counts:
     left_for_later: int = 0
     not_sent_yet: dict[str, int] = field(default_factory=dict)
     """How many goals, and the plan, have an edit that waits for its release; by plan."""
+    outside: dict[str, int] = field(default_factory=dict)
+    """How many goals there are outside the connection's scope; by patient, since each of their plans sees all."""
     unanswered: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     operations: list[dict[str, Json]] = field(default_factory=list)
@@ -55,8 +57,13 @@ class Counts:
         if waiting := not_sent_yet(view, on):
             self.not_sent_yet[view.plan.id] = len(waiting)
 
+    @property
+    def outside_scope(self) -> int:
+        """How many goals that were born there are not taken since they are outside the connection's scope."""
+        return sum(self.outside.values())
+
     def as_json(self) -> dict[str, Json]:
         """Return the counts as `sync --json` prints them."""
         shown = asdict(self)
-        del shown["operations"]
-        return shown
+        del shown["operations"], shown["outside"]
+        return shown | {"outside_scope": self.outside_scope}

@@ -1,4 +1,5 @@
-"""Goals born at an EHR: those that its people added to a linked CarePlan become goals of our plan (design 5.6).
+"""Goals born at an EHR: those that its people added to a linked CarePlan become goals of our plan (design 5.6), others
+those of the client's unfiled plan where the connection's scope is wide enough.
 
 Pure. They are taken as they are: the EHR's lifecycle, the EHR as origin, `review: unreviewed` until a therapist has
 seen them. What is outside the connection's scope is counted, never stored.
@@ -6,7 +7,7 @@ seen them. What is outside the connection's scope is counted, never stored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -14,12 +15,13 @@ import msgspec
 
 from fhirgoals.domain.invariants import check
 from fhirgoals.domain.records import Goal, Origin, Plan
-from fhirgoals.domain.units import Json, Pair, Unit, Values, touched, units
+from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value, touched, units
 from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.fhir.exact_json import Resource
-from fhirgoals.mappers import careplan, goal
+from fhirgoals.mappers import careplan, goal, stamp
 from fhirgoals.store.links import Link
 from fhirgoals.sync.changes import Reading, found_of, version_of
+from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import link_of
 from fhirgoals.sync.view import Key, View, refs_of, there_of, with_bases, with_link, with_plan
@@ -44,19 +46,113 @@ class Adoption:
 
 
 def in_scope(view: View, reading: Reading) -> tuple[Resource, ...]:
-    """Return the Goals that were born there and belong to the plan: its linked CarePlan lists them."""
-    care_plan = reading.found.get(("CarePlan", view.plan.id))
-    if view.config.scope != "linked_plans" or care_plan is None or view.leaving:
+    """Return the Goals that were born there and belong to the plan.
+
+    Those that its linked CarePlan lists; to an unfiled plan those that no linked CarePlan of the client lists, where
+    the connection's scope takes them, and unless one may be another plan's own.
+    """
+    if view.config.scope == "ours" or view.leaving:
         return ()
-    refs = refs_of(view)
-    listed = {refs.relative(reference) for reference in careplan.CAREPLAN.from_fhir(care_plan.tree).goals}
+    if view.unfiled:
+        return () if reading.unsure else unlisted(view, reading)
+    care_plan = reading.found.get(("CarePlan", view.plan.id))
+    listed = _listed(view, () if care_plan is None else (care_plan.tree,))
+    return tuple(tree for tree in reading.born if _name(tree) in listed and _alive(tree))
+
+
+def unlisted(view: View, reading: Reading) -> tuple[Resource, ...]:
+    """Return the Goals that were born there and that the scope takes although no linked CarePlan lists them."""
+    listed, words = _listed(view, _care_plans(reading)), _without_identifier(reading.others)
     return tuple(
         tree
         for tree in reading.born
-        if f"Goal/{tree['id']}" in listed
-        and not goal.blocked(tree)
-        and tree.get("lifecycleStatus") != "entered-in-error"
+        if _name(tree) not in listed
+        and _alive(tree)
+        and _wide_enough(view.config, tree)
+        and str(tree["id"]) not in _void_here(view)
+        and not (str(tree.get("description")) in words and not stamp.identifiers(tree))
     )
+
+
+def outside(view: View, reading: Reading) -> int:
+    """Return how many Goals that were born there are outside the connection's scope."""
+    listed = frozenset[str]() if view.config.scope == "ours" else _listed(view, _care_plans(reading))
+    return sum(
+        _name(tree) not in listed
+        and tree.get("lifecycleStatus") != "entered-in-error"
+        and not _wide_enough(view.config, tree)
+        for tree in reading.born
+    )
+
+
+def misfiled(view: View, reading: Reading) -> list[tuple[str, str]]:
+    """Return the goals of an unfiled plan that a person has to look at, each with the reason.
+
+    One that the EHR put into a linked CarePlan meanwhile stays where it is here; one of a chart that was left since
+    may be somebody else's.
+    """
+    if not view.unfiled or view.leaving:
+        return []
+    listed = _listed(view, _care_plans(reading))
+    links = {local_id: f"Goal/{link.resource_id}" for (_, local_id), link in view.links.items()}
+    found = [(local_id, "listed_in_a_plan") for local_id, name in links.items() if name in listed]
+    left = [
+        (one.id, "chart_left")
+        for one in view.plan.goals
+        if one.id not in links and _born_at(one, view) and one.lifecycle != "entered_in_error"
+    ]
+    return sorted([*found, *left])
+
+
+def _born_at(one: Goal, view: View) -> bool:
+    return one.origin is not None and one.origin.system == view.connection
+
+
+def _void_here(view: View) -> set[str]:
+    """Return the ids there of goals that were born there and marked entered-in-error here."""
+    gone = (one.origin for one in view.plan.goals if one.id in view.void and _born_at(one, view))
+    return {str(one.resource).removeprefix("Goal/") for one in gone if one is not None}
+
+
+def _care_plans(reading: Reading) -> tuple[Resource, ...]:
+    """Return every CarePlan there that a plan of ours is linked to."""
+    own = tuple(one.tree for (kind, _), one in reading.found.items() if kind == "CarePlan")
+    return (*own, *(tree for tree in reading.others if tree.get("resourceType") == "CarePlan"))
+
+
+def _listed(view: View, care_plans: Iterable[Resource]) -> frozenset[str]:
+    refs = refs_of(view)
+    return frozenset(
+        refs.relative(reference) for tree in care_plans for reference in careplan.CAREPLAN.from_fhir(tree).goals
+    )
+
+
+def _name(tree: Resource) -> str:
+    return f"Goal/{tree['id']}"
+
+
+def _alive(tree: Resource) -> bool:
+    return not goal.blocked(tree) and tree.get("lifecycleStatus") != "entered-in-error"
+
+
+def _wide_enough(config: ConnectionConfig, tree: Resource) -> bool:
+    """Tell whether the scope takes a goal that no linked CarePlan lists."""
+    if config.scope != "categories":
+        return config.scope == "all"
+    found: set[str] = set()
+    categories = tree.get("category")
+    for concept in categories if isinstance(categories, list) else ():
+        codings = concept.get("coding") if isinstance(concept, dict) else None
+        for coding in codings if isinstance(codings, list) else ():
+            if isinstance(coding, dict):
+                found |= {str(coding.get("code")), f"{coding.get('system')}|{coding.get('code')}"}
+    return not found.isdisjoint(config.scope_categories)
+
+
+def _without_identifier(others: Iterable[Resource]) -> set[str]:
+    """Return the words of other plans' goals that lost their identifier: the same again may be a late call."""
+    goals = (tree for tree in others if tree.get("resourceType") == "Goal")
+    return {str(tree.get("description")) for tree in goals if not stamp.identifiers(tree)}
 
 
 def adopt(view: View, reading: Reading, at: datetime) -> Adoption | None:
@@ -68,7 +164,8 @@ def adopt(view: View, reading: Reading, at: datetime) -> Adoption | None:
         resource_id = str(tree["id"])
         local_id = view.installation.wire_id("Goal", view.connection, resource_id)
         link = link_of(view, "Goal", local_id, found_of(resource_id, tree), at)
-        after = _with_goal(with_link(linked, link), plan, local_id, tree, reading)
+        known = any(one.id == local_id for one in plan.goals)  # linked before: its chart was left and found again
+        after = plan if known else _with_goal(with_link(linked, link), plan, local_id, tree, reading)
         if after is None:
             left[resource_id] = "would_break_an_invariant"
             continue
@@ -128,10 +225,13 @@ def _pairs(before: Plan, after: Plan, there: There, links: list[Link]) -> dict[U
     """Return a pair for every unit that our record now has as the EHR has it."""
     values, now = there.theirs.assembled.values, units(after)
     names = {link.local_id for link in links}
+    before_ids = {one.id for one in before.goals}
     return {
         unit: Pair(now[unit], value, 0)
         for unit, value in values.items()
-        if unit in now and (unit.owner in names or (unit.owner == before.id and names & set(unit.member.split("|"))))
+        if unit in now
+        and (unit.owner in names or (unit.owner == before.id and names & set(unit.member.split("|"))))
+        and (unit.owner not in before_ids or same_value(now[unit], value))
     }
 
 

@@ -21,11 +21,12 @@ from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import PASSING, Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
-from fhirgoals.sync.newborn import Adoption, adopt, errors_of
+from fhirgoals.sync.newborn import Adoption, adopt, errors_of, misfiled
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.recover import MAY_NOT_GO, NOTHING_OPEN, Unsettled
 from fhirgoals.sync.rows import origin_of
+from fhirgoals.sync.unfiled import never_sent
 from fhirgoals.sync.view import Key, View, content_hash, ours_of, refs_of, there_of
 
 PASSES = 20
@@ -162,6 +163,8 @@ class _Run:
         """Judge everything on what is known now; what could not be taken is held."""
         ours = ours_of(self.view, self.today)
         decision = decide(ours, self.there.theirs, self.view.bases, self.policy, frozenset(self.doubtful))
+        if self.view.unfiled:
+            decision = never_sent(decision)
         if not self.cannot:
             return decision
         verdicts = dict(decision.verdicts)
@@ -189,6 +192,8 @@ class _Run:
             return False
         if await self._pull():
             return True
+        if self.view.unfiled:
+            return False  # whatever was decided: nothing of this plan is sent
         if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
         failed = frozenset(self.outcome.failed) | self.not_planned
@@ -336,6 +341,7 @@ class _Run:
             *(Waiting("identity", self.view.plan.id, f"Goal/{one}", "may_be_ours_twice") for one in twins(reading)),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
+            *(Waiting("held", goal, "", why) for goal, why in misfiled(self.view, reading)),
         ]
         if self.stop is not None:
             waiting.append(Waiting("guard", self.view.plan.id, "", self.stop.why))

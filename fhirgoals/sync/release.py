@@ -22,9 +22,9 @@ from fhirgoals.sync.view import View, ours_of
 def with_release(tx: Tx, view: View, at: datetime) -> View:
     """Return the view with the last revision of ours that may go to its connection now; `None` where all may."""
     match view.config.release:
-        case "on_sign":
+        case "on_sign" if not view.unfiled:
             return replace(view, released=signed_revision(tx, view, at.date()))
-        case "quiet_minutes" | "on_save":
+        case "on_sign" | "quiet_minutes" | "on_save":
             return view
 
 

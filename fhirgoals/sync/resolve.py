@@ -248,6 +248,8 @@ def _pairs(case: Case, take: Take, now: Ours) -> dict[Unit, Pair]:
 def _sends(case: Case, now: Ours, pair: Pair) -> bool:
     """Tell whether the next run writes the unit at the EHR, as things stand."""
     unit = case.unit
+    if case.view.unfiled:
+        return False
     if unit.owner != case.view.plan.id and unit.owner not in now.goals:
         return False
     seen = Seen(

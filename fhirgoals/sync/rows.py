@@ -137,10 +137,10 @@ def save_external(tx: Tx, view: View, plan: Plan, at: datetime) -> int:
     """Save our record with what came from the EHR, if it is still the one read; return its revision."""
     return tx.plans.save(
         plan,
-        expect=view.rev,
+        expect=view.rev or None,
         by=view.connection,
         reason="external_edit",
         at=at,
-        touched=touched(view.plan, plan),
+        touched=touched(view.plan if view.rev else None, plan),
         origin=view.connection,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -21,13 +21,21 @@ from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import Writes
-from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged, without_other_plans
+from fhirgoals.sync.changes import (
+    Reading,
+    not_answered,
+    read_plan,
+    unchanged,
+    with_listings,
+    without_other_plans,
+)
+from fhirgoals.sync.charts import Charts, another_patient, care_plans, left_alone
 from fhirgoals.sync.context import LEASE_S, Context
 from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
-from fhirgoals.sync.newborn import in_scope
+from fhirgoals.sync.newborn import in_scope, misfiled
 from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.polls import ask, to_look_at
 from fhirgoals.sync.preview import Planned
@@ -57,6 +65,7 @@ class Runner:
     progress: Callable[[int, int], None] = lambda _done, _total: None
     only: Only | None = None
     """What a kept preview allows: `sync` does that alone."""
+    charts: Charts = field(default_factory=Charts)
 
     async def sync(self) -> Counts:
         """Bring all plans and the EHR together; raises `Refused` while another process holds the connection."""
@@ -68,18 +77,20 @@ class Runner:
         counts = Counts(self.connection)
         try:
             plans = await self.store.read(lambda tx: tx.plans.ids())
-            if self.only is not None:
-                plans = tuple(one for one in plans if one in self.only.plans)
+            allowed = self.only.plans if self.only is not None else None
+            await self.store.read(lambda tx: self.charts.begin(tx, self.connection, allowed))
+            if allowed is not None:
+                plans = tuple(one for one in plans if one in allowed)
             else:
                 plans = await self._to_look_at(context, plans, counts)
             due = {one.plan_id: one for one in await self.store.read(lambda tx: tx.dirty.take(self.connection, now))}
             waiting = await self._not_due(plans, due)
             first = await self.store.read(lambda tx: first_of(tx, self.connection))
-            for done, plan_id in enumerate(plans):
-                self.progress(done, len(plans))
+            for done, plan_id in enumerate(self.charts.queue(plans, allowed)):
+                self.progress(min(done, len(plans)), len(plans))
                 if plan_id in waiting:
                     continue  # an edit that is not released yet: it can still be taken back without trace
-                if first.holds_back(plan_id):
+                if first.holds_back(plan_id) and plan_id not in self.charts.siblings:
                     counts.left_for_later += await self._is_for_there(plan_id)
                     continue
                 before = self.client.writes
@@ -116,12 +127,13 @@ class Runner:
         before, links, cleared = await self.store.read(lambda tx: so_far(tx, self.connection, self.clock()))
         done = [before]
         first = First() if whole else await self.store.read(lambda tx: first_of(tx, self.connection))
-        for plan_id in await self.store.read(lambda tx: tx.plans.ids()):
-            if first.holds_back(plan_id):
+        await self.store.read(lambda tx: self.charts.begin(tx, self.connection))
+        for plan_id in self.charts.queue(await self.store.read(lambda tx: tx.plans.ids())):
+            if first.holds_back(plan_id) and plan_id not in self.charts.siblings:
                 counts.left_for_later += await self._is_for_there(plan_id)
                 continue
             view = await self._view(plan_id)
-            if self._nothing_to_do_with(view):
+            if await self._nothing_to_do_with(view):
                 continue
             patient = view.patient
             if patient is None:
@@ -131,9 +143,12 @@ class Runner:
             pairs = rebased(view, context.today(), await self._waiting(plan_id))
             view, counts.rebased = with_bases(view, pairs), counts.rebased + len(pairs)
             same = await self._same_patient(view, patient)
+            if view.unfiled and not same:
+                counts.problems.append(str(another_patient(view)))
+                continue
             planned = Planned(self.new_id, same, done, links, cleared or stopped, context.today)
             view, left = await recover(context, planned.armed(view), planned)
-            reading = await self._read(view, patient)
+            reading = await self._read(view, patient, counts)
             view, _ = await self._second_look(view, reading)
             effects: Effects = planned if noted is None else noted.of(planned, view)
             outcome = await reconcile(view, reading, effects, self.clock(), unsettled(left))
@@ -150,7 +165,7 @@ class Runner:
     async def _is_for_there(self, plan_id: str) -> bool:
         """Tell whether a plan of which nothing was asked now is one that a run looks at."""
         view = await self._view(plan_id)
-        return view.patient is not None and not self._nothing_to_do_with(view)
+        return view.patient is not None and not await self._nothing_to_do_with(view)
 
     async def _rebase(self, view: View, counts: Counts) -> View:
         """Agree anew on what an older mapper read, in one transaction; nothing is sent by that."""
@@ -209,6 +224,13 @@ class Runner:
             raise not_answered(view.connection, kind, answer)
         return still_the_same(answer.tree, view.fingerprint)
 
+    async def _writes(self, context: Context, view: View, patient: str) -> Writes:
+        """Return what a run does to a plan; into an unfiled one nothing comes of a patient who is another."""
+        same = await self._same_patient(view, patient)
+        if view.unfiled and not same:
+            raise another_patient(view)
+        return Writes(context, same_patient=same)
+
     async def _not_due(self, plans: tuple[str, ...], due: dict[str, DirtyPlan]) -> set[str]:
         marked = await self.store.read(lambda tx: tx.dirty.marked(self.connection, ("edit",)))
         released = {plan_id for plan_id, mark in due.items() if "edit" in mark.why}
@@ -226,7 +248,7 @@ class Runner:
         for _ in range(TRIES):
             view = await self._view(plan_id)
             shown = _shown(view, self.clock().date())
-            if self._nothing_to_do_with(view):
+            if await self._nothing_to_do_with(view):
                 await self._left(view)
                 break
             patient = view.patient
@@ -235,7 +257,7 @@ class Runner:
                 return
             counts.note_release(view, context.today())
             if view.state != "armed":
-                counts.read += (await self._read(view, patient)).read
+                counts.read += (await self._read(view, patient, counts)).read
                 return  # reads and counts; the mark stays, and what is due goes once it is armed
             if outdated(view):
                 view = await self._rebase(view, counts)
@@ -245,12 +267,13 @@ class Runner:
             if view.intents:
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
-            reading = await self._read(view, patient)
+            reading = await self._read(view, patient, counts)
             if moved(left, reading.found):
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
-                reading = await self._read(view, patient)
+                reading = await self._read(view, patient, counts)
             view, remembered = await self._second_look(view, reading)
+            shown = _with_misfiled(shown, view, reading)
             as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
             if (
                 mark is None
@@ -264,7 +287,7 @@ class Runner:
                 await self._count_open({plan_id}, counts)
                 return
             doubted = outcome is not None and outcome.doubt
-            writes: Effects = Writes(context, same_patient=await self._same_patient(view, patient))
+            writes: Effects = await self._writes(context, view, patient)
             if self.only is not None:
                 writes, reading = self.only.of(writes), self.only.born(view, reading)
             await self._remember(plan_id, view, remembered)
@@ -331,20 +354,29 @@ class Runner:
         counts.proposals += kinds.count("proposal")
         counts.held += len(kinds) - kinds.count("conflict") - kinds.count("proposal")
 
-    async def _read(self, view: View, patient: str) -> Reading:
-        reading = await read_plan(self.client, view, patient)
-        return await self.store.read(lambda tx: without_other_plans(tx, view, reading))
+    async def _read(self, view: View, patient: str, counts: Counts) -> Reading:
+        whole = await read_plan(self.client, view, patient)
+        reading = await self.store.read(lambda tx: without_other_plans(tx, view, whole))
+        if view.unfiled:
+            links = await self.store.read(lambda tx: care_plans(tx, view))
+            reading = await with_listings(self.client, view, reading, links)
+        self.charts.note(view, reading, patient, counts)
+        return reading
 
     async def _view(self, plan_id: str) -> View:
         installation = self.store.store.installation
 
         def load(tx: Tx) -> View:
-            return with_release(tx, load_view(tx, self.connection, plan_id, installation), self.clock())
+            view = load_view(tx, self.connection, plan_id, installation)
+            others = self.charts.siblings.get(plan_id, ())
+            return with_release(tx, replace(view, siblings=others), self.clock())
 
         return await self.store.read(load)
 
-    def _nothing_to_do_with(self, view: View) -> bool:
+    async def _nothing_to_do_with(self, view: View) -> bool:
         """Tell whether nothing of the plan may go there and nothing was ever sent: then nothing is asked either."""
+        if view.unfiled:
+            return await self.store.read(lambda tx: left_alone(tx, view, self.clock().date()))
         return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
 
 
@@ -354,6 +386,12 @@ def _tree_scope(plan_id: str) -> str:
 
 def _scope(plan_id: str) -> str:
     return f"shown:{plan_id}"
+
+
+def _with_misfiled(shown: Json, view: View, reading: Reading) -> Json:
+    """Return the mark with what an unfiled plan's goals wait for: that moves with other plans alone."""
+    waiting = [[goal, why] for goal, why in misfiled(view, reading)]
+    return [shown, *waiting] if waiting else shown
 
 
 def _shown(view: View, on: date) -> Json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from fhirgoals.domain.records import Plan
+from fhirgoals.domain.unfiled import is_unfiled
 from fhirgoals.domain.units import Json
 from fhirgoals.errors import Refused
 from fhirgoals.store.tx import Tx
@@ -32,6 +33,7 @@ def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, re
     if not links:
         raise Refused(f"client {client_id} is not linked at {connection}: `fhirgoals patients list {connection}`")
     plans = _plans_of(tx, client_id)
+    _forget_unfiled(tx, connection, plans)
     sent = [link for plan in plans for link in tx.links.for_plan(connection, plan.id)]
     if sent and not retract:
         raise Refused(
@@ -49,6 +51,14 @@ def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, re
         tx.dirty.mark_all([plan.id for plan in plans], connection, why="unlink", at=at)
         return
     _forget(tx, connection, client_id)
+
+
+def _forget_unfiled(tx: Tx, connection: str, plans: list[Plan]) -> None:
+    """Forget where the goals of an unfiled plan came from: nothing was written there, so nothing goes back."""
+    for plan_id in (plan.id for plan in plans if is_unfiled(plan)):
+        for link in tx.links.for_plan(connection, plan_id):
+            tx.links.delete(connection, link.kind, link.local_id)
+        tx.bases.drop(connection, plan_id, tx.bases.for_plan(connection, plan_id))
 
 
 def _forget(tx: Tx, connection: str, client_id: str) -> None:
@@ -74,6 +84,7 @@ def chart_of(tx: Tx, connection: str, client_id: str) -> str | None:
 def finish(tx: Tx, connection: str, client_id: str, at: datetime) -> bool:
     """Forget the patient when nothing of the client stands there any more; return whether that is so."""
     plans = _plans_of(tx, client_id)
+    _forget_unfiled(tx, connection, plans)
     if any(tx.links.for_plan(connection, plan.id) or tx.intents.for_plan(connection, plan.id) for plan in plans):
         return False
     tx.cursors.set(connection, scope_of(client_id), {}, at)

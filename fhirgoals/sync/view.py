@@ -15,6 +15,7 @@ from functools import cached_property
 from fhirgoals.domain.disclosure import Disclosed, disclose
 from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Plan
+from fhirgoals.domain.unfiled import is_unfiled
 from fhirgoals.domain.units import Pair, Unit, Values, units
 from fhirgoals.errors import Refused
 from fhirgoals.fhir.exact_json import Resource, canonical, dumps, loads
@@ -27,6 +28,7 @@ from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
 from fhirgoals.sync.memo import LastFew
 from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
+from fhirgoals.sync.unfiled import begun, where_born
 from fhirgoals.sync.unlink import WRONG_CHART, chart_of
 from fhirgoals.sync.versions import trusted
 
@@ -65,12 +67,19 @@ class View:
     """The last revision of ours of which everything may go there by now; `None`: all of them (design 5.9)."""
     leaving: bool = False
     """Whether the client is being unlinked: everything of the plan is taken back there."""
+    siblings: tuple[str, ...] = ()
+    """Of an unfiled plan: the client's other plans."""
 
     @property
     def patient(self) -> str | None:
         """The reference of the linked patient, or `None` where nobody is linked."""
         client = self.plan.client
         return self.people.get(client.id) if client else None
+
+    @property
+    def unfiled(self) -> bool:
+        """Whether it is the client's unfiled plan: nothing of it is ever sent (design 5.6)."""
+        return is_unfiled(self.plan)
 
     @property
     def void(self) -> frozenset[str]:
@@ -103,15 +112,19 @@ class View:
 
 
 def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation) -> View:
-    """Return the view of a plan at a connection; raises `Refused` where either is unknown."""
+    """Return the view of a plan at a connection; raises `Refused` where either is unknown.
+
+    A client's unfiled plan need not be there yet: it is then seen as it begins, at revision 0.
+    """
     known = tx.connections.get(connection)
     stored = tx.plans.get(plan_id)
-    if known is None or stored is None:
+    plan = stored.plan if stored is not None else begun(tx, plan_id)
+    if known is None or plan is None:
         raise Refused(f"no such {'connection' if known is None else 'plan'}: list them with `fhirgoals ehr list`")
     config = config_of(known.config)
     links = [link for link in tx.people.links(connection) if link.status == "confirmed"]
     names = {link.local_id: link.reference for link in links}
-    client = stored.plan.client
+    client = plan.client
     leaving = chart_of(tx, connection, client.id) is not None if client is not None else False
     marks = [link.fingerprint for link in links if client is not None and link.local_id == client.id]
     prefix = plan_id + "/"
@@ -121,8 +134,8 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         config=config,
         state=known.state,
         installation=installation,
-        plan=stored.plan,
-        rev=stored.rev,
+        plan=plan,
+        rev=stored.rev if stored is not None else 0,
         revs={unit: one.rev for unit, one in unit_revs.items()},
         origins={unit: one.origin for unit, one in unit_revs.items() if one.origin is not None},
         links={(link.kind, link.local_id): link for link in tx.links.for_plan(connection, plan_id)},
@@ -158,6 +171,10 @@ def disclosed(view: View, on: date) -> Disclosed:
     if view.leaving:
         return Disclosed(plan=None, goals=(), kept={})
     config, sent = view.config, view.sent_before
+    if view.unfiled:
+        return _DISCLOSED.of(
+            view.plan, (view.connection, on, sent), lambda: where_born(view.plan, view.connection, on, sent)
+        )
     return _DISCLOSED.of(
         view.plan,
         (view.connection, on, config.portal_visible, config.send_proposed, sent),
