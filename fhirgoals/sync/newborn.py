@@ -25,6 +25,7 @@ from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import link_of
 from fhirgoals.sync.view import Key, View, refs_of, there_of, with_bases, with_link, with_plan
+from fhirgoals.sync.withdraw import WITHDRAWN
 
 _OF_THE_PLAN = ("membership", "parent_map", "relations")
 _LATER = ("note:<id>", "labels", "order")
@@ -68,6 +69,7 @@ def unlisted(view: View, reading: Reading) -> tuple[Resource, ...]:
         for tree in reading.born
         if _name(tree) not in listed
         and _alive(tree)
+        and not _taken_back(tree)
         and _wide_enough(view.config, tree)
         and str(tree["id"]) not in _void_here(view)
         and not (str(tree.get("description")) in words and not stamp.identifiers(tree))
@@ -80,6 +82,7 @@ def outside(view: View, reading: Reading) -> int:
     return sum(
         _name(tree) not in listed
         and tree.get("lifecycleStatus") != "entered-in-error"
+        and not _taken_back(tree)
         and not _wide_enough(view.config, tree)
         for tree in reading.born
     )
@@ -133,6 +136,11 @@ def _name(tree: Resource) -> str:
 
 def _alive(tree: Resource) -> bool:
     return not goal.blocked(tree) and tree.get("lifecycleStatus") != "entered-in-error"
+
+
+def _taken_back(tree: Resource) -> bool:
+    """Tell whether a goal is what is left of one of ours that was taken back out of this chart."""
+    return tree.get("description") == {"text": WITHDRAWN} and tree.get("lifecycleStatus") == "cancelled"
 
 
 def _wide_enough(config: ConnectionConfig, tree: Resource) -> bool:
