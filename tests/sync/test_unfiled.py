@@ -196,6 +196,19 @@ async def test_an_edit_here_stays_here_with_a_row_in_the_ledger(here: World) -> 
     assert (item.kind, item.ours, item.theirs) == ("conflict", "Ours alone", "Theirs")
 
 
+async def test_an_edit_of_it_waits_for_no_signature() -> None:
+    """What is never sent is not told as "not sent yet"."""
+    with world(scope="all", release="on_sign") as here:
+        await started(here)
+        born(here, listed=False)
+        await here.sync()
+        [goal] = await filed(here)
+        await here.edit(UNFILED, goal.id, text="Ours alone")
+        assert UNFILED not in (await here.sync()).not_sent_yet
+        rows = await here.store.read(lambda tx: tx.ledger.list(plan_id=UNFILED))
+        assert "never_exported" in [one.why for one in rows]
+
+
 async def test_one_that_is_put_into_a_plan_later_is_not_doubled(here: World) -> None:
     """It stays where it is, with one item that closes itself when it is taken off the list."""
     await started(here)
@@ -282,9 +295,10 @@ async def test_each_of_two_ehrs_has_its_own_goals_in_it() -> None:
         await two_connected(first, second)
         resource_id = born(first, listed=False)
         other = born(second, listed=False, description={"text": "Eat something green"})
+        asked = (await second.sync()).requests
         await first.sync()
         counts = await second.sync()
-        assert (counts.adopted, counts.outside_scope, counts.writes) == (0, 1, 0)
+        assert (counts.adopted, counts.outside_scope, counts.writes, counts.requests) == (0, 1, 0, asked)
         await reword(first, resource_id, "Walk to the garden")
         await reword(second, other, "Not taken")
         await first.sync()
@@ -386,8 +400,12 @@ async def linked_elsewhere(here: World, plan: Plan) -> None:
     await here.know_people(plan)
 
 
-async def test_the_same_chart_linked_again_finds_its_goal_again() -> None:
-    """It is not filed a second time: equal fields are agreed, one that was changed there meanwhile is asked."""
+@pytest.mark.parametrize("void", [False, True], ids=["as it was", "ended here as an error"])
+async def test_the_same_chart_linked_again_finds_its_goal_again(void: bool) -> None:
+    """It is not filed a second time: equal fields are agreed, one that was changed there meanwhile is asked.
+
+    One that was ended here as an error is left alone.
+    """
     with world(scope="all", retract="blank") as here:
         await started(here)
         resource_id = born(here, listed=False)
@@ -398,11 +416,18 @@ async def test_the_same_chart_linked_again_finds_its_goal_again() -> None:
         )
         await here.sync()
         await reword(here, resource_id, "Walk to the garden")
+        if void:
+            [goal] = await filed(here)
+            await here.edit(UNFILED, goal.id, lifecycle="entered_in_error")
         await match(here.store, here.client(), "ehr-main", by="it-1", clock=here.clock)
         at = here.clock()
         await here.store.write(lambda tx: confirm(tx, "ehr-main", None, by="it-1", at=at))
         await here.sync()
         assert len(await filed(here)) == 1
+        if void:
+            assert await here.store.read(lambda tx: tx.inbox.list(plan_id=UNFILED)) == ()
+            assert await here.store.read(lambda tx: tx.links.for_plan("ehr-main", UNFILED)) == ()
+            return
         [item] = await here.store.read(lambda tx: tx.inbox.list(plan_id=UNFILED))
         assert (item.kind, item.unit, item.theirs) == ("conflict", "text", "Walk to the garden")
 

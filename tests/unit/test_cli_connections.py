@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from fhirgoals.cli.main import main
+from fhirgoals.cli.running import outside_scope
 from fhirgoals.store import open_store
+from fhirgoals.sync.counts import Counts
 
 URL = "http://127.0.0.1:9/fhir"
 
@@ -40,6 +42,9 @@ def test_a_connection_keeps_what_options_and_file_say(store: str, tmp_path: Path
     found = config(store, "ehr-main")
     assert found["base_url"] == URL
     assert (found["release"], found["page_size"], found["token"]) == ("on_save", 50, "EHR_TOKEN")
+    wide = ["ehr", "add", "b", "--url", URL, "--scope", "categories"]
+    assert run(store, *wide, "--scope-categories", "dietary", "--scope-categories", "urn:s|safety") == 0
+    assert config(store, "b")["scope_categories"] == ["dietary", "urn:s|safety"]
     assert (found["create"], found["portal_visible"], found["operation_id_kept"]) == ("client_id", True, True)
 
 
@@ -54,7 +59,9 @@ def test_a_connection_keeps_what_options_and_file_say(store: str, tmp_path: Path
         (["e", "--url", URL, "--create", "twice"], "--create"),
         (["e", "--url", URL, "--release", "soon"], "--release"),
         (["e", "--url", URL, "--retract", "burn"], "--retract"),
-        (["e", "--url", URL, "--scope", "everything"], "--scope"),
+        (["e", "--url", URL, "--scope", "everything"], "--scope: must be ours, linked_plans, categories or all"),
+        (["e", "--url", URL, "--scope", "categories"], "--scope-categories: must be CODE or SYSTEM|CODE"),
+        (["e", "--url", URL, "--scope-categories", "dietary"], "--scope-categories: must be CODE or SYSTEM|CODE"),
         (["e", "--url", URL, "--changes", "guessed"], "--changes: must be hash"),
         (["e", "--url", URL, "--changes", "history"], "--changes-of: must be patient or server"),
         (["e", "--url", URL, "--page-size", "0"], "--page-size"),
@@ -140,3 +147,11 @@ def test_settings_of_the_whole_program_may_stand_anywhere(store: str, capsys: py
     assert main(["ehr", "add", "a", "--url", URL, "--store", store]) == 0
     assert main(["ehr", "list", f"--store={store}", "--json"]) == 0
     assert '"connection":"a"' in capsys.readouterr().out
+
+
+def test_what_is_outside_the_scope_is_told_with_its_number() -> None:
+    """The line counts goals over all patients, and names the option."""
+    counts = Counts("e", outside={"Patient/1": 2, "Patient/2": 1, "Patient/3": 0})
+    assert outside_scope(counts).startswith("Left there, outside what is taken in (--scope")
+    assert "3 goals" in outside_scope(counts)
+    assert counts.as_json()["outside_scope"] == 3
