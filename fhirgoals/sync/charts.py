@@ -17,12 +17,9 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.connection import config_of
 from fhirgoals.sync.counts import Counts
-from fhirgoals.sync.newborn import outside, unlisted
+from fhirgoals.sync.newborn import WIDE, outside, unlisted
 from fhirgoals.sync.unfiled import siblings
 from fhirgoals.sync.view import View, disclosed, load_view
-
-WIDE = ("categories", "all")
-"""The scopes that take goals which no plan lists."""
 
 
 @dataclass

@@ -27,6 +27,9 @@ from fhirgoals.sync.rows import link_of
 from fhirgoals.sync.view import Key, View, refs_of, there_of, with_bases, with_link, with_plan
 from fhirgoals.sync.withdraw import WITHDRAWN
 
+WIDE = ("categories", "all")
+"""The scopes that take goals which no plan lists."""
+
 _OF_THE_PLAN = ("membership", "parent_map", "relations")
 _LATER = ("note:<id>", "labels", "order")
 """Notes are additions that the ordinary judgement takes; labels are set with the goal; our order is our own."""
@@ -52,7 +55,7 @@ def in_scope(view: View, reading: Reading) -> tuple[Resource, ...]:
     Those that its linked CarePlan lists; to an unfiled plan those that no linked CarePlan of the client lists, where
     the connection's scope takes them, and unless one may be another plan's own.
     """
-    if view.config.scope == "ours" or view.leaving:
+    if view.config.scope == "ours" or view.leaving or not reading.born:
         return ()
     if view.unfiled:
         return () if reading.unsure else unlisted(view, reading)
@@ -63,6 +66,8 @@ def in_scope(view: View, reading: Reading) -> tuple[Resource, ...]:
 
 def unlisted(view: View, reading: Reading) -> tuple[Resource, ...]:
     """Return the Goals that were born there and that the scope takes although no linked CarePlan lists them."""
+    if view.config.scope not in WIDE or not reading.born:
+        return ()
     listed, words = _listed(view, _care_plans(reading)), _without_identifier(reading.others)
     return tuple(
         tree
@@ -78,6 +83,8 @@ def unlisted(view: View, reading: Reading) -> tuple[Resource, ...]:
 
 def outside(view: View, reading: Reading) -> int:
     """Return how many Goals that were born there are outside the connection's scope."""
+    if not reading.born:
+        return 0
     listed = frozenset[str]() if view.config.scope == "ours" else _listed(view, _care_plans(reading))
     return sum(
         _name(tree) not in listed

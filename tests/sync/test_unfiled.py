@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -360,6 +361,19 @@ async def test_a_list_that_the_search_does_not_show_is_read_itself() -> None:
         later = at + timedelta(minutes=15)
         await here.store.write(lambda tx: tx.dirty.mark(PLAN, "ehr-main", why="edit", at=at, not_before=later))
         assert (await here.sync()).adopted == 0
+
+
+async def test_two_runs_that_begin_the_plan_at_once_file_both() -> None:
+    """The second one finds the plan that the first one made, whichever that is."""
+    with world(scope="all") as first, world(scope="all") as second:
+        await two_connected(first, second)
+        born(first, listed=False)
+        born(second, listed=False, description={"text": "Eat something green"})
+        done = await asyncio.gather(first.sync(), second.sync())
+        assert [one.adopted for one in done] == [1, 1]
+        assert sorted(str(one.text) for one in await filed(first)) == ["Eat something green", WORDS]
+        await quiet(first)
+        await quiet(second)
 
 
 @pytest.mark.parametrize("way", ["leave", "blank", "delete"])
