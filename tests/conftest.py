@@ -52,7 +52,7 @@ def shared() -> Path:
     return folder
 
 
-WHOLE_RUNS = ("e2e", "leaks", "simulate")
+WHOLE_RUNS = ("e2e", "leaks")
 """Folders whose tests play whole runs of the product: left out of `tests/run check`, which takes under a minute."""
 
 

@@ -145,6 +145,15 @@ class Cell:
         """Whether the server offers a means against doubles."""
         return self.server.detects_doubles
 
+    def forbids(self, meter: str) -> bool:
+        """Tell whether a meter must not move here.
+
+        A needless question is forbidden where the server shows what happened: it keeps ETags, history and content.
+        Elsewhere such questions are counted, and so are doubles that were reported (`seen`).
+        """
+        server = self.server
+        return meter != "needless" or (server.keeps_etag and server.keeps_history and server.keeps_content)
+
     def config(self) -> dict[str, object]:
         """Return what the connections are told of the server and of the policy."""
         variant = self.server

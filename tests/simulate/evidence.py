@@ -57,7 +57,7 @@ class Evidence:
 
     def hidden(self) -> set[str]:
         """Return the goals that are withheld or void, here or there."""
-        return self.log.withheld | self.log.void.keys()
+        return {*self.log.withheld, *self.log.void}
 
     def not_comparable(self, key: Key, there: sides.Side) -> bool:
         goal, what = key

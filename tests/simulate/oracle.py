@@ -150,7 +150,8 @@ def _doubled(case: Evidence, name: str) -> tuple[list[str], list[str]]:
     made = Counter(
         case.log.resources[name, id_] for kind in standing.values() for id_ in kind if (name, id_) in case.log.resources
     )
-    untold, seen = [], []
+    untold: list[str] = []
+    seen: list[str] = []
     for own, count in made.items():
         if count > 1:
             told = any(item.owner == own or item.kind == "identity" for item in case.waiting)
