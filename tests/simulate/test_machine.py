@@ -20,12 +20,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from fhirgoals.domain.invariants import check, errors
 from fhirgoals.sandbox import variants
 from tests.simulate import ehr_people, people, sides
+from tests.simulate.beginning import begun
 from tests.simulate.cells import MIXES, Cell
 from tests.simulate.machine import KilledError, Life
 from tests.simulate.network import Rates
 from tests.simulate.oracle import observe
 from tests.simulate.run import at_rest, sync_once
-from tests.simulate.world import World, begun
+from tests.simulate.world import World
 
 EXAMPLES = os.environ.get("FHIRGOALS_MACHINE_EXAMPLES")
 """How many fresh ones; without it a few that are the same each time."""
