@@ -29,7 +29,7 @@ from fhirgoals.sync.call import Call, Sent, Way, forgets
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
-from fhirgoals.sync.view import View, disclosed, ours_of, refs_of
+from fhirgoals.sync.view import View, disclosed, may_be_there, ours_of, refs_of
 
 Why: TypeAlias = Literal[
     "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later", "not_planned"
@@ -122,7 +122,7 @@ def repeated(view: View, intent: Intent, current: Found, then: Plan | None, on: 
     if then is None or not set(disclosed(replace(view, plan=then), on).goals) <= set(ours.goals):
         return None
     units = sent_units(intent)
-    shown = ours.refused is None and (intent.kind == "CarePlan" or intent.local_id in ours.goals)
+    shown = may_be_there(view, (intent.kind, intent.local_id), on)
     taken_back = intent.method != "create" and forgets(units)
     says = {unit for unit, one in units.items() if one.ours is not None}
     if (shown and taken_back) or (shown and not says <= ours.visible.keys()) or (not shown and says):

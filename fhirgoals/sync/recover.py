@@ -27,8 +27,8 @@ from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
-from fhirgoals.sync.unversioned import overwritten, put_back, trace, usable
-from fhirgoals.sync.view import Key, View, content_hash, disclosed, knowledge_of, last_seen, refs_of, with_link
+from fhirgoals.sync.unversioned import AGAIN_REV, overwritten, put_back, trace, usable
+from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, last_seen, may_be_there, refs_of, with_link
 
 MAY_NOT_GO = "sent_or_not_unknown"
 """Why an intent is left that is not repeated: what it says may no longer be seen there. It is a candidate until the
@@ -200,8 +200,7 @@ async def _without_its_identifier(
     if alike:
         return view, there, "may_stand_there"
     view, there, why = await _not_found(context, view, there, writes, intent)
-    shown = disclosed(view, context.today())
-    may_go = shown.plan is not None and (intent.kind == "CarePlan" or intent.local_id in shown.goals)
+    may_go = may_be_there(view, (intent.kind, intent.local_id), context.today())
     return view, there, why if why is None or may_go else MAY_NOT_GO
 
 
@@ -221,7 +220,7 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
         return units
     sent, stored = _both(view, there, intent, first)
     return {
-        unit: one if same_value(sent.get(unit), stored.get(unit)) else Sent(stored.get(unit), -1, one.complete)
+        unit: one if same_value(sent.get(unit), stored.get(unit)) else Sent(stored.get(unit), AGAIN_REV, one.complete)
         for unit, one in units.items()
     }
 
@@ -259,22 +258,27 @@ async def _updated(
         case _:
             raise not_answered(view.connection, intent.kind, answer)
     known = last_seen(view).found.get(key)
-    moved_alone = known is not None and content_hash(current.tree) != content_hash(known.tree)
-    if (intent.etag is None or not view.trusted or (moved_alone and current.etag == intent.etag)) and known is not None:
+    if known is not None and (not usable(view, intent.etag) or _moved_alone(intent, current, known)):
         return await _unversioned(context, view, there, writes, intent, current, known)
     if current.etag is not None and current.etag == intent.etag:
         return await writes.repeat(view, there, intent, current, await plan_of(context, view, intent))
     if intent.method == "delete":
         await writes.close_intent(intent.id)  # it moved before the delete came
         return view, there, None
-    landed = await _version_after(context, view, there, intent, current)
+    versions = await context.client.history(intent.kind, current.resource_id)
+    landed = _version_after(view, there, intent, current, versions)
     if landed is None:
-        if current.etag is not None:
-            await writes.note_history(view, await _maybe_undone(context, view, there, intent, current))
+        if current.etag is not None and versions is None:
+            await writes.note_history(view, _maybe_undone(view, there, intent, current))
         await writes.close_intent(intent.id)
         return view, there, None
     view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered", intent.etag)
     return view, there, None
+
+
+def _moved_alone(intent: Intent, current: Found, known: Found) -> bool:
+    """Tell whether a resource moved and its ETag did not."""
+    return current.etag == intent.etag and content_hash(current.tree) != content_hash(known.tree)
 
 
 async def _unversioned(
@@ -296,7 +300,7 @@ async def _unversioned(
         ours = replace(current, tree=body_of(intent)) if with_id else current
     if ours is None or intent.method == "delete":
         if traced is None and intent.method != "delete":
-            await writes.note_history(view, await _maybe_undone(context, view, there, intent, current))
+            await writes.note_history(view, _maybe_undone(view, there, intent, current))
         return await _not_found(context, view, there, writes, intent)
     await writes.note_history(view, overwritten(view, there, key, ours, traced.overwritten if traced else ()))
     sent, stored = _both(view, there, intent, ours)
@@ -325,9 +329,10 @@ async def plan_of(context: Context, view: View, intent: Intent) -> Plan | None:
     return view.plan
 
 
-async def _version_after(context: Context, view: View, there: There, intent: Intent, current: Found) -> Found | None:
-    """Return the version that our call made, or `None` where none is ours."""
-    versions = await context.client.history(intent.kind, current.resource_id)
+def _version_after(
+    view: View, there: There, intent: Intent, current: Found, versions: Sequence[Version] | None
+) -> Found | None:
+    """Return the version that our call made, or `None` where none is ours; `versions` are newest first."""
     candidate = _next_version(versions, intent.etag, current.resource_id) if versions else None
     if versions is None and view.config.operation_id_kept:
         # No history: our id in the current version proves that ours landed, and what we sent is what was agreed.
@@ -340,14 +345,12 @@ async def _version_after(context: Context, view: View, there: There, intent: Int
     return candidate if _holds_what_was_sent(view, there, intent, candidate) else None
 
 
-async def _maybe_undone(context: Context, view: View, there: There, intent: Intent, current: Found) -> list[Verdict]:
+def _maybe_undone(view: View, there: There, intent: Intent, current: Found) -> list[Verdict]:
     """Return the units of a call that stand as they did before it, where nobody can tell whether it came.
 
     Without a history a call that never came looks like one whose values somebody there took out again. Ours goes out
-    anew, and what stood there stays in the history.
+    anew, and what stood there stays in our history.
     """
-    if await context.client.history(intent.kind, current.resource_id) is not None:
-        return []
     _, stored = _both(view, there, intent, current)
     seen = [Seen(unit, view.bases.get(unit), one.ours, stored.get(unit)) for unit, one in sent_units(intent).items()]
     as_before = [one for one in seen if same_value(one.theirs, one.pair.theirs if one.pair else None)]

@@ -9,7 +9,7 @@ from fhirgoals.store.intents import Intent
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.call import Call
 from fhirgoals.sync.context import Context
-from fhirgoals.sync.view import View, content_hash, disclosed
+from fhirgoals.sync.view import View, content_hash, may_be_there
 
 
 async def send_call(context: Context, view: View, call: Call, body: Resource, intent: Intent) -> Answer:
@@ -56,9 +56,7 @@ def _last_look(context: Context, view: View, call: Call, intent: Intent) -> MayS
             stored = tx.plans.get(view.plan.id)
             if known is None or known.state != "armed" or stored is None or stored.rev != view.rev:
                 return False
-            shown = disclosed(view, context.today())
-            there = shown.plan is not None and (call.kind != "Goal" or call.local_id in shown.goals)
-            if there != (call.way == "write"):
+            if may_be_there(view, call.key, context.today()) != (call.way == "write"):
                 return False  # what may not be there is not sent; what may be there again is not taken back
             tx.intents.mark_sent(intent.id, context.clock())
             return True

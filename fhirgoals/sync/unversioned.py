@@ -19,7 +19,8 @@ from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, refs_of
 
 AGAIN_REV = -1
-"""The revision of a pair whose value there was put back by a late call of ours: ours is newer and goes out again."""
+"""The revision of a pair whose value there is not what we last sent, though a call of ours put it there: ours is newer
+and goes out again."""
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,12 @@ def disclosed(view: View, on: date) -> Disclosed:
     )
 
 
+def may_be_there(view: View, key: Key, on: date) -> bool:
+    """Tell whether a resource of ours may stand at the connection on a day."""
+    shown = disclosed(view, on)
+    return shown.plan is not None and (key[0] == "CarePlan" or key[1] in shown.goals)
+
+
 _DISCLOSED: LastFew[Disclosed] = LastFew(4)
 _UNITS: LastFew[Values] = LastFew(4)
 _OURS: LastFew[Ours] = LastFew(2)
