@@ -14,7 +14,6 @@ from fhirgoals.cli.session import session_of
 from fhirgoals.errors import InputError
 
 if TYPE_CHECKING:
-    from fhirgoals.fhir.exact_json import Resource
     from fhirgoals.sandbox.ehr import Sandbox
     from fhirgoals.sandbox.variants import Variant
     from fhirgoals.store import Store
@@ -85,7 +84,7 @@ def _register(store: Store, ehr: Sandbox) -> int:
 
     Nothing else of them is told: no name, no code. Returns how many there are.
     """
-    from fhirgoals.sync.identify import wanted  # noqa: PLC0415
+    from fhirgoals.sync.identify import known_there, wanted  # noqa: PLC0415
 
     with store.read() as tx:
         plans = [stored.plan for stored in tx.plans.list()]
@@ -94,16 +93,8 @@ def _register(store: Store, ehr: Sandbox) -> int:
         for one in wanted(plan, store.installation, {}):
             if (one.kind, one.local_id) in made:
                 continue
-            mark = one.identifiers[-1]
-            body: Resource = {
-                "resourceType": one.kind,
-                "identifier": [{"system": mark.system, "value": mark.value}],
-            }
-            if one.birth_date is not None:
-                body["birthDate"] = one.birth_date.isoformat()
-            if one.patient_of is not None:
-                whose = "patient" if one.kind == "RelatedPerson" else "subject"
-                body[whose] = {"reference": f"Patient/{made['Patient', one.patient_of]}"}
+            patient = f"Patient/{made['Patient', one.patient_of]}" if one.patient_of is not None else None
+            body = known_there(one, one.identifiers[-1:], patient)
             made[one.kind, one.local_id] = ehr.storage.create(one.kind, body).version.id
     return len(made)
 

@@ -45,14 +45,14 @@ def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActiv
     }
     seen = {"step": _step_texts(assembly, plan_id), "intervention": _techniques(assembly, plan_id)}
     texts = {activity.text for activity in activities if isinstance(activity.text, str)}
+    cut = {kind: {one: text for one, text in known.items() if text not in texts} for kind, known in seen.items()}
     result: list[str] = []
     steps_of: dict[str, list[str]] = {}
     for index, activity in enumerate(activities):
         kind, member = names.get(activity.id or "") or names.get(activity.step_id or "") or (activity.role, "")
         if not member:
             minted_id = minted(kind, activity.id or plain(activity))
-            cut = {known: text for known, text in seen[kind].items() if text not in texts}
-            by_text = _by_text(activity, seen[kind], result) or _by_beginning(activity, cut, result)
+            by_text = _by_text(activity, seen[kind], result) or _by_beginning(activity, cut[kind], result)
             member = minted_id if minted_id in seen[kind] else by_text or minted_id
         while member in result:
             member = minted(kind, member, index)

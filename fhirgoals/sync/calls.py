@@ -79,12 +79,13 @@ class _NoBodyError(Exception):
 
 
 def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
+    wanted = decision.units(Action.PUSH)
     pushes = {
         unit: verdict.seen.ours
-        for unit, verdict in decision.units(Action.PUSH).items()
+        for unit, verdict in wanted.items()
         if _named(unit, verdict.seen.ours, ours.plan_id, there.refs)
     }
-    builder = _Builder(ours, there, bases, terms, pushes, frozenset(decision.units(Action.PUSH)))
+    builder = _Builder(ours, there, bases, terms, pushes, frozenset(wanted))
     creates = [one for one in decision.creates if ("Goal", one) not in terms.failed]
     if creates:
         return Pass(tuple(builder.create_goal(one) for one in _ready(creates, ours)))

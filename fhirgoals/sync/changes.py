@@ -6,7 +6,7 @@ that belongs to another patient means that the server ignores our question: the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhirgoals.errors import RemoteError
@@ -166,9 +166,14 @@ def twins(reading: Reading) -> tuple[str, ...]:
     One of them may be a call of ours that came late.
     """
     goals = {one.resource_id: one.tree for (kind, _), one in reading.found.items() if kind == "Goal"}
-    words = {str(tree.get("description")) for tree in goals.values() if not stamp.identifiers(tree)}
+    words = words_without_identifier(goals.values())
     unknown = (tree for tree in reading.born if tree.get("id") not in goals and not stamp.identifiers(tree))
     return tuple(str(tree.get("id")) for tree in unknown if str(tree.get("description")) in words)
+
+
+def words_without_identifier(goals: Iterable[Resource]) -> set[str]:
+    """Return the words of goals of ours that lost their identifier: the same again may be a call that came late."""
+    return {str(tree.get("description")) for tree in goals if not stamp.identifiers(tree)}
 
 
 def unchanged(view: View, reading: Reading) -> bool:

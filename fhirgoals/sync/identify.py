@@ -7,7 +7,7 @@ Never on a name. A match with another birth date, or several matches, is held fo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -66,6 +66,22 @@ def still_the_same(patient: Resource, mark: str) -> bool:
     """Tell whether a Patient still bears the fingerprint that it was linked with."""
     born = patient.get("birthDate")
     return any(fingerprint(one, born if isinstance(born, str) else None) == mark for one in stamp.identifiers(patient))
+
+
+def known_there(one: Wanted, identifiers: Iterable[Identifier], patient: str | None) -> Resource:
+    """Return a resource as an EHR has it that knows someone by these identifiers, and tells no name and no code.
+
+    `patient` is the reference of the patient whose it is, where it is anybody's.
+    """
+    body: Resource = {
+        "resourceType": one.kind,
+        "identifier": [{"system": each.system, "value": each.value} for each in identifiers],
+    }
+    if one.birth_date is not None:
+        body["birthDate"] = one.birth_date.isoformat()
+    if one.patient_of is not None:
+        body["patient" if one.kind == "RelatedPerson" else "subject"] = {"reference": patient}
+    return body
 
 
 def wanted(plan: Plan, installation: Installation, identifiers: Mapping[str, tuple[Identifier, ...]]) -> list[Wanted]:

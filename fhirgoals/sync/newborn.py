@@ -20,7 +20,7 @@ from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import careplan, goal, stamp
 from fhirgoals.store.links import Link
-from fhirgoals.sync.changes import Reading, found_of, version_of
+from fhirgoals.sync.changes import Reading, found_of, version_of, words_without_identifier
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import link_of
@@ -68,7 +68,8 @@ def unlisted(view: View, reading: Reading) -> tuple[Resource, ...]:
     """Return the Goals that were born there and that the scope takes although no linked CarePlan lists them."""
     if view.config.scope not in WIDE or not reading.born:
         return ()
-    listed, words = _listed(view, _care_plans(reading)), _without_identifier(reading.others)
+    listed = _listed(view, _care_plans(reading))
+    words = words_without_identifier(tree for tree in reading.others if tree.get("resourceType") == "Goal")
     return tuple(
         tree
         for tree in reading.born
@@ -162,12 +163,6 @@ def _wide_enough(config: ConnectionConfig, tree: Resource) -> bool:
             if isinstance(coding, dict):
                 found |= {str(coding.get("code")), f"{coding.get('system')}|{coding.get('code')}"}
     return not found.isdisjoint(config.scope_categories)
-
-
-def _without_identifier(others: Iterable[Resource]) -> set[str]:
-    """Return the words of other plans' goals that lost their identifier: the same again may be a late call."""
-    goals = (tree for tree in others if tree.get("resourceType") == "Goal")
-    return {str(tree.get("description")) for tree in goals if not stamp.identifiers(tree)}
 
 
 def adopt(view: View, reading: Reading, at: datetime) -> Adoption | None:

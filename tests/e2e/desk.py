@@ -19,7 +19,7 @@ from fhirgoals.sandbox.ehr import Sandbox
 from fhirgoals.sandbox.serve import serve
 from fhirgoals.store import open_store
 from fhirgoals.store.journal import AuditRow
-from fhirgoals.sync.identify import wanted
+from fhirgoals.sync.identify import known_there, wanted
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BY = ["--by", "staff-7"]
@@ -66,16 +66,8 @@ class Desk:
             for one in wanted(plan, store.installation, {}):
                 if one.local_id in ids:
                     continue
-                mark = one.identifiers[-1]
-                body: dict[str, Any] = {
-                    "resourceType": one.kind,
-                    "identifier": [{"system": mark.system, "value": mark.value}],
-                }
-                if one.birth_date is not None:
-                    body["birthDate"] = one.birth_date.isoformat()
-                if one.patient_of is not None:
-                    whose = "patient" if one.kind == "RelatedPerson" else "subject"
-                    body[whose] = {"reference": f"Patient/{ids[one.patient_of]}"}
+                patient = f"Patient/{ids[one.patient_of]}" if one.patient_of is not None else None
+                body = known_there(one, one.identifiers[-1:], patient)
                 ids[one.local_id] = httpx.post(f"{self.url}/{one.kind}", json=body).raise_for_status().json()["id"]
         store.close()
 

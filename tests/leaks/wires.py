@@ -21,7 +21,7 @@ from fhirgoals.fhir.http import AsgiApp, Failure, Http, Reply, Request
 from fhirgoals.fhir.rest import Precondition
 from fhirgoals.sandbox.ehr import Sandbox
 from fhirgoals.store.threads import AsyncStore
-from fhirgoals.sync.identify import confirm, link_identifier, match, wanted
+from fhirgoals.sync.identify import confirm, known_there, link_identifier, match, wanted
 from tests.leaks.forms import words_of
 from tests.sync.world import World
 
@@ -77,15 +77,7 @@ class Ehr:
             if one.local_id in unlinked:
                 continue
             known = one.identifiers[:-1] or (link_identifier(installation, one.kind, one.local_id),)
-            body: Resource = {
-                "resourceType": one.kind,
-                "identifier": [{"system": each.system, "value": each.value} for each in known],
-            }
-            if one.birth_date is not None:
-                body["birthDate"] = one.birth_date.isoformat()
-            if one.patient_of is not None:
-                whose: Resource = {"reference": references[one.patient_of]}
-                body["patient" if one.kind == "RelatedPerson" else "subject"] = whose
+            body = known_there(one, known, references.get(one.patient_of or ""))
             there = f"there-{len(self.sandbox.storage.resources())}"
             self.sandbox.storage.update(one.kind, there, body, ANY)
             references[one.local_id] = f"{one.kind}/{there}"

@@ -15,7 +15,7 @@ from fhirgoals.fhir.client import EhrClient
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.sync.run import Runner
 from tests.sync.test_run import put_priority
-from tests.sync.world import BASE, World, example, text_of, world
+from tests.sync.world import BASE, World, started, text_of, world
 
 T = TypeVar("T")
 PLAN = "plan-ado-01"
@@ -100,11 +100,7 @@ def edited(plan: Plan) -> Plan:
 
 async def prepared(one: World) -> None:
     """Push the plan, then edit on both sides."""
-    plan = example("05")
-    await one.add_connection()
-    await one.put(plan)
-    await one.know_people(plan)
-    await one.sync()
+    plan = await started(one, "05")
     await one.put(edited(plan))
     one.change("Goal", str(one.goals()[LUNCH]["id"]), lambda tree: put_priority(tree, "low"))
 

@@ -30,7 +30,7 @@ from fhirgoals.store.engine import open_store
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.counts import Counts
-from fhirgoals.sync.identify import confirm, link_identifier, match, wanted
+from fhirgoals.sync.identify import confirm, known_there, link_identifier, match, wanted
 from fhirgoals.sync.run import Runner
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -127,17 +127,7 @@ class World:
         installation = self.store.store.installation
         patient = ""
         for one in wanted(plan, installation, {}):
-            identifier = link_identifier(installation, one.kind, one.local_id)
-            body: Resource = {
-                "resourceType": one.kind,
-                "identifier": [{"system": identifier.system, "value": identifier.value}],
-            }
-            if one.kind == "Patient" and one.birth_date is not None:
-                body["birthDate"] = one.birth_date.isoformat()
-            if one.kind == "RelatedPerson":
-                body["patient"] = {"reference": patient}
-            if one.kind == "Condition":
-                body["subject"] = {"reference": patient}
+            body = known_there(one, [link_identifier(installation, one.kind, one.local_id)], patient)
             stored = self.sandbox.storage.create(one.kind, body, unless=None)
             if one.kind == "Patient":
                 patient = f"Patient/{stored.version.id}"
@@ -165,9 +155,9 @@ class World:
         return sorted((item.kind, item.owner, item.unit) for item in items)
 
 
-async def started(here: World) -> Plan:
-    """Load the first example, link its people and push it."""
-    plan = example("01")
+async def started(here: World, number: str = "01") -> Plan:
+    """Load an example, link its people and push it."""
+    plan = example(number)
     await here.add_connection()
     await here.put(plan)
     await here.know_people(plan)
