@@ -31,7 +31,8 @@ without it the server starts empty.
 - **History**: the versions of a resource can be listed, each with an id of its own.
 - **Content**: what was sent comes back as it was sent, but for `meta`.
 - **Source**: `meta.source` comes back with the version that was sent with it, up to a `#`.
-- **Once**: a create with If-None-Exist by our identifier never makes a second resource."""
+- **Once**: a create with If-None-Exist by our identifier never makes a second resource.
+- **Whole**: a Bundle of type transaction is done, as a whole or not at all."""
 
 _YES_NO = {True: "yes", False: "**no**"}
 
@@ -45,7 +46,7 @@ def _lines() -> Iterator[str]:
     yield GENERATED
     yield from _INTRO.splitlines()
     yield ""
-    head = ("Variant", "What it does", "Knobs", "ETag", "History", "Content", "Source", "Once", "Who says so")
+    head = ("Variant", "What it does", "Knobs", "ETag", "History", "Content", "Source", "Once", "Whole", "Who says so")
     yield from table(head, (_row(variant) for variant in VARIANTS.values()))
 
 
@@ -56,6 +57,7 @@ def _row(variant: Variant) -> tuple[str, ...]:
         variant.keeps_content,
         variant.keeps_source,
         variant.detects_doubles,
+        variant.all_or_nothing,
     )
     return (code(variant.name), variant.does, _knobs(variant.knobs), *(_YES_NO[each] for each in keeps), variant.source)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,6 +28,20 @@ class Deviating:
     clock: Callable[[], datetime]
     request_id: str
     resaves: list[Version]
+
+    @contextmanager
+    def atomically(self) -> Iterator[None]:
+        """See `Repository.atomically`."""
+        if self.knobs.transactions == "half_kept":
+            yield
+            return
+        before = len(self.resaves)
+        try:
+            with self.storage.atomically():
+                yield
+        except BaseException:
+            del self.resaves[before:]
+            raise
 
     def read(self, type_: str, id_: str) -> Version | None:
         """See `Repository.read`."""

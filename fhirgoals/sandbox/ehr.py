@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from starlette.types import Receive, Scope, Send
@@ -28,6 +30,9 @@ from fhirgoals.sandbox.memory import MemoryRepository, random_id, utc_now
 
 CLOSE_EXTENSION = "fhirgoals.close"
 """Key in `scope["extensions"]` under which `serve` offers a function that closes the connection at once."""
+
+_ENTRY_NAMED = re.compile(rb',"expression":\["Bundle\.entry\[\d+\]"\]')
+_AS_TRANSACTION = b'"type":"transaction"'
 
 _HISTORY = frozenset({"vread", "history-instance", "history-type"})
 _WRITES = frozenset({"PUT", "DELETE"})
@@ -152,6 +157,12 @@ class Sandbox:
 
 def _offering(core: RestCore, knobs: Knobs) -> RestCore:
     """Return the core with what the knobs leave to offer; its CapabilityStatement says the same."""
+    core = replace(
+        core,
+        transactions=knobs.transactions != "refused",
+        heard=partial(_as_heard, knobs),
+        said=partial(_as_said, knobs),
+    )
     if not knobs.no_history and knobs.read_only != 405:
         return core
     gone = _HISTORY if knobs.no_history else frozenset()
@@ -176,7 +187,10 @@ def _as_heard(knobs: Knobs, asked: Asked) -> Asked:
         headers.pop("if-none-exist", None)
     if knobs.ignore_if_none_match and asked.method in _WRITES:
         headers.pop("if-none-match", None)
-    return replace(asked, headers=headers)
+    body = asked.body
+    if knobs.transactions == "as_batch" and asked.method == "POST":
+        body = body.replace(_AS_TRANSACTION, b'"type":"batch"', 1)
+    return replace(asked, headers=headers, body=body)
 
 
 def _as_said(knobs: Knobs, reply: Reply) -> Reply:
@@ -187,6 +201,9 @@ def _as_said(knobs: Knobs, reply: Reply) -> Reply:
     if unsaid:
         headers = {name: value for name, value in reply.headers.items() if name not in unsaid}
         reply = Reply(reply.status, headers, reply.body)
+    if knobs.unnamed_entries and b'"Bundle.entry[' in reply.body:
+        body = _ENTRY_NAMED.sub(b"", reply.body)
+        reply = Reply(reply.status, {**reply.headers, "content-length": str(len(body))}, body)
     return reply
 
 

@@ -113,6 +113,16 @@ class Knobs:
     own_ids: bool = False
     """An update of an id that is not there creates the resource under an id of the server's choice."""
 
+    # Bundles
+
+    transactions: Literal["atomic", "as_batch", "half_kept", "refused"] = "atomic"
+    """A transaction is all or nothing; carried out like a batch, each entry for itself, and answered as one; ended by
+    the first entry that fails while those before it stay stored; or not offered (405).
+    """
+
+    unnamed_entries: bool = False
+    """Where a transaction fails, the OperationOutcome does not say which entry it was."""
+
     # What becomes visible when, and what is answered
 
     stale_search_s: float = 0

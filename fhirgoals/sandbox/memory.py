@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, assert_never
@@ -64,14 +65,25 @@ class _Shelf:
         if over_newest:
             versions.pop()
         versions.append(version)
-        before = self.keys_by_id.get(version.id, _NO_KEYS)
-        keys = _NO_KEYS if version.body is None else index_keys(self.entry, version.body)
+        self._find_by(version.id, _NO_KEYS if version.body is None else index_keys(self.entry, version.body))
+
+    def take_back(self, id_: str) -> None:
+        """Forget the newest version, as if it had never been."""
+        versions = self.versions[id_]
+        versions.pop()
+        body = versions[-1].body if versions else None
+        self._find_by(id_, _NO_KEYS if body is None else index_keys(self.entry, body))
+        if not versions:
+            del self.versions[id_], self.order[id_]
+
+    def _find_by(self, id_: str, keys: set[str]) -> None:
+        before = self.keys_by_id.get(id_, _NO_KEYS)
         if keys != before:
             for key in before - keys:
-                self.ids_by_key[key].discard(version.id)
+                self.ids_by_key[key].discard(id_)
             for key in keys - before:
-                self.ids_by_key[key].add(version.id)
-            self.keys_by_id[version.id] = keys
+                self.ids_by_key[key].add(id_)
+            self.keys_by_id[id_] = keys
 
     def candidates(self, query: Query) -> Iterator[str]:
         """Yield, in the order of creation, the ids of which the matches are some."""
@@ -109,8 +121,23 @@ class MemoryRepository:
         self.stamping = Stamping()
         self._lock = threading.RLock()
         self._shelves = {name: _Shelf(entry) for name, entry in types.items()}
+        self._written: list[tuple[_Shelf, str]] | None = None
 
     # What the REST core asks (see `Repository`)
+
+    @contextmanager
+    def atomically(self) -> Iterator[None]:
+        """Store all that is written within or, where it ends with an error, nothing of it."""
+        with self._lock:
+            self._written = []
+            try:
+                yield
+            except BaseException:
+                for shelf, id_ in reversed(self._written):
+                    shelf.take_back(id_)
+                raise
+            finally:
+                self._written = None
 
     def read(self, type_: str, id_: str) -> Version | None:
         """Return the newest version, a deletion included; `None` when there never was one."""
@@ -242,6 +269,8 @@ class MemoryRepository:
         version = Version(type_, id_, version_id, now, verb, stamped)
         _ = version.wire  # made now, so that no later change of the caller's tree shows in what is stored
         shelf.put(version)
+        if self._written is not None:
+            self._written.append((shelf, id_))
         return version
 
 

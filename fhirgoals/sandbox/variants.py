@@ -44,6 +44,9 @@ class Variant:
     detects_doubles: bool = True
     """A create with If-None-Exist by our identifier never makes a second resource."""
 
+    all_or_nothing: bool = True
+    """A Bundle of type transaction is done, as a whole or not at all."""
+
 
 def _variants(*variants: Variant) -> Mapping[str, Variant]:
     return MappingProxyType({variant.name: variant for variant in variants})
@@ -283,6 +286,34 @@ VARIANTS: Mapping[str, Variant] = _variants(
         knobs=Knobs(refuse_fields=("Goal.note", "*.modifierExtension", "*.implicitRules")),
         source=f"{_MILLENNIUM}, r4.md (422 for a field, a modifier extension or implicitRules not supported)",
     ),
+    # Bundles
+    Variant(
+        name="no_transactions",
+        does="offers no transactions and no batches",
+        knobs=Knobs(transactions="refused"),
+        source=f"{_CAUTIOUS}: the system interaction may be missing in any CapabilityStatement",
+        all_or_nothing=False,
+    ),
+    Variant(
+        name="batch_transactions",
+        does="does each entry of a transaction for itself",
+        knobs=Knobs(transactions="as_batch"),
+        source=_CAUTIOUS,
+        all_or_nothing=False,
+    ),
+    Variant(
+        name="half_kept_transactions",
+        does="keeps what came before the entry at which a transaction fails",
+        knobs=Knobs(transactions="half_kept", unnamed_entries=True),
+        source=f"{_MEDPLUM}: a transaction with one stale ifMatch is answered 412 and not rolled back",
+        all_or_nothing=False,
+    ),
+    Variant(
+        name="unnamed_transactions",
+        does="does not say at which entry a transaction failed",
+        knobs=Knobs(unnamed_entries=True),
+        source=f"{_CAUTIOUS}: nothing obliges a server to say which entry failed",
+    ),
     # What becomes visible when, and what is answered
     Variant(
         name="stale_search",
@@ -313,15 +344,23 @@ VARIANTS: Mapping[str, Variant] = _variants(
             keep_version_on_noop=True,
             stale_status=409,
             delete_unchecked=True,
+            unnamed_entries=True,
         ),
         source=f"{_HAPI}: the above together",
     ),
     Variant(
         name="like_medplum",
         does="keeps decimals and source, and answers, as Medplum does",
-        knobs=Knobs(rewrite_decimals=True, gone_is_404=True, edits_copy_source=True),
+        knobs=Knobs(
+            rewrite_decimals=True,
+            gone_is_404=True,
+            edits_copy_source=True,
+            transactions="half_kept",
+            unnamed_entries=True,
+        ),
         source=f"{_MEDPLUM}: the above together",
         keeps_content=False,
+        all_or_nothing=False,
     ),
 )
 """All variants by name."""

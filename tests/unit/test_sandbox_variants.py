@@ -64,6 +64,10 @@ def tree(reply: Reply) -> Any:
     return loads(reply.body)
 
 
+def transaction(*entries: object) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
+
+
 # What is stored of what is sent
 
 
@@ -479,6 +483,68 @@ def test_refuses_fields() -> None:
     assert ehr.put({"resourceType": "CarePlan", "id": "c1", "note": [{"text": "x"}]}).status == 201
 
 
+# Bundles
+
+
+def put_if(version: str, id_: str = "g1") -> dict[str, Any]:
+    return {"resource": goal(id=id_), "request": {"method": "PUT", "url": f"Goal/{id_}", "ifMatch": f'W/"{version}"'}}
+
+
+def test_no_transactions() -> None:
+    """A Bundle is not taken (405), and the CapabilityStatement offers none; plain offers both kinds."""
+    ehr = Ehr("no_transactions")
+
+    assert ehr.ask("POST", "", transaction(put_if("1"))).status == 405
+    assert "interaction" not in ehr.get("/metadata")["rest"][0]
+    assert Ehr("plain").get("/metadata")["rest"][0]["interaction"] == [{"code": "transaction"}, {"code": "batch"}]
+
+
+def test_batch_transactions() -> None:
+    """Each entry is done for itself, and the answer says that it is one of a batch."""
+    ehr = Ehr("batch_transactions")
+    for id_ in ("g1", "g2"):
+        ehr.put(goal(id=id_))
+
+    reply = tree(ehr.ask("POST", "", transaction(put_if("9"), put_if("1", "g2"))))
+
+    assert reply["type"] == "batch-response"
+    assert [one["response"]["status"] for one in reply["entry"]] == ["412 Precondition Failed", "200 OK"]
+
+
+def test_half_kept_transactions() -> None:
+    """The first entry that fails ends it with its status, and what came before it stays."""
+    ehr = Ehr("half_kept_transactions")
+    for id_ in ("g1", "g2", "g3"):
+        ehr.put(goal(id=id_))
+
+    reply = ehr.ask("POST", "", transaction(put_if("1"), put_if("9", "g2"), put_if("1", "g3")))
+
+    assert reply.status == 412
+    assert [ehr.get(f"/Goal/{id_}")["meta"]["versionId"] for id_ in ("g1", "g2", "g3")] == ["2", "1", "1"]
+
+
+@pytest.mark.parametrize(("name", "paths"), [("plain", [["Bundle.entry[1]"]]), ("unnamed_transactions", [None])])
+def test_unnamed_transactions(name: str, paths: list[object]) -> None:
+    """Plain says which entry was declined; the variant does not."""
+    ehr = Ehr(name)
+    ehr.put(goal())
+
+    reply = ehr.ask("POST", "", transaction(put_if("1"), put_if("9", "g2")))
+
+    assert [issue.get("expression") for issue in tree(reply)["issue"]] == paths
+
+
+def test_conditions_in_a_bundle_are_those_of_requests() -> None:
+    """What a variant does not heed in a header it does not heed in a Bundle either, and shows no tag there."""
+    ehr = Ehr("no_etag")
+    ehr.put(goal())
+
+    reply = tree(ehr.ask("POST", "", transaction(put_if("9"))))
+
+    assert reply["entry"][0]["response"]["status"] == "200 OK"
+    assert "etag" not in reply["entry"][0]["response"]
+
+
 # What becomes visible when, and what is answered
 
 
@@ -586,7 +652,7 @@ def test_names_and_sources() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(VARIANTS) - {"read_only", "forbids_writes", "refuses_fields"}))
 def test_a_variant_keeps_what_it_says(name: str) -> None:
-    """`keeps_etag`, `keeps_history`, `keeps_content`, `keeps_source` and `detects_doubles` are what a client meets."""
+    """`keeps_etag`, `keeps_history` and the other fields that say what a variant offers are what a client meets."""
     variant, ehr = VARIANTS[name], Ehr(name)
     sent = goal(
         "Walk every day",
@@ -611,6 +677,10 @@ def test_a_variant_keeps_what_it_says(name: str) -> None:
     history = ehr.ask("GET", f"/Goal/{id_}/_history")
     entries = tree(history).get("entry", [])
     content = {key: value for key, value in tree(read).items() if key not in ("id", "meta")}
+    bad = {"resource": goal(), "request": {"method": "PUT", "url": "Goal/another"}}
+    one = {"resource": goal(), "request": {"method": "PUT", "url": "Goal/g1"}}
+    failed = ehr.ask("POST", "", transaction(one, bad)).status >= 400 and ehr.ask("GET", "/Goal/g1").status == 404
+    whole = tree(ehr.ask("POST", "", transaction(one))).get("type") == "transaction-response"
 
     assert again.status == 200
     assert (not doubled) is variant.detects_doubles
@@ -621,3 +691,4 @@ def test_a_variant_keeps_what_it_says(name: str) -> None:
     assert (msgspec.json.encode(content) == msgspec.json.encode(expected)) is variant.keeps_content
     source = tree(read).get("meta", {}).get("source", "")
     assert (source.partition("#")[0] == SOURCE) is variant.keeps_source
+    assert (failed and whole) is variant.all_or_nothing

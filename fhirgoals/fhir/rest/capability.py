@@ -11,8 +11,11 @@ from fhirgoals.fhir.rest.registry import TypeEntry
 from fhirgoals.fhir.rest.versions import instant
 
 
-def capability_statement(entries: Iterable[TypeEntry], *, base: str, title: str, started: datetime) -> Resource:
-    """Return what this server can do, as of its start."""
+def capability_statement(
+    entries: Iterable[TypeEntry], *, base: str, title: str, started: datetime, bundles: bool = False
+) -> Resource:
+    """Return what this server can do, as of its start; `bundles`: it takes transactions and batches."""
+    whole: Resource = {"interaction": [{"code": "transaction"}, {"code": "batch"}]} if bundles else {}
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -22,7 +25,7 @@ def capability_statement(entries: Iterable[TypeEntry], *, base: str, title: str,
         "implementation": {"description": title, "url": base},
         "fhirVersion": "4.0.1",
         "format": [FHIR_JSON, "json"],
-        "rest": [{"mode": "server", "resource": [_resource(entry) for entry in entries]}],
+        "rest": [{"mode": "server", "resource": [_resource(entry) for entry in entries], **whole}],
     }
 
 

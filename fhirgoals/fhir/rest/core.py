@@ -7,6 +7,7 @@ Nothing is logged but the class of an unforeseen error and its place: URLs carry
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 
 from fhirgoals.fhir import exact_json
 from fhirgoals.fhir.exact_json import Tree
-from fhirgoals.fhir.rest import bundles
+from fhirgoals.fhir.rest import bundles, transactions
 from fhirgoals.fhir.rest.asked import Asked
 from fhirgoals.fhir.rest.bodies import check_id, pairs, read_form, read_resource
 from fhirgoals.fhir.rest.bundles import PAGE_PARAMETER, Links, Token, read_token, token_text
@@ -65,6 +66,11 @@ class RestCore:
     clock: Callable[[], datetime] = utc_now
     limits: Limits = DEFAULT_LIMITS
     title: str = "fhirgoals REST core"
+    transactions: bool = True
+    """Whether a Bundle is taken at the base: a transaction, all or nothing, or a batch."""
+    heard: Callable[[Asked], Asked] = lambda asked: asked
+    said: Callable[[Reply], Reply] = lambda reply: reply
+    """What becomes of each request in a Bundle, and of its reply: a server that ignores headers does so there too."""
 
     def answer(self, repository: Repository, asked: Asked) -> Reply:
         """Return the reply to one request; an error of ours is one too (500)."""
@@ -85,7 +91,8 @@ class RestCore:
 
 def refusal(declined: Declined) -> Reply:
     """Return the OperationOutcome that says why a request is declined."""
-    return _json(operation_outcome(declined.code, declined.sentence), declined.status, declined.headers)
+    outcome = operation_outcome(declined.code, declined.sentence, declined.expression)
+    return _json(outcome, declined.status, declined.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +118,7 @@ class _Call:
         """Return what is offered at this URL by method; nothing where there is no such URL."""
         path, base_path = self.asked.path, self.core.base_path or "/"
         if path == base_path:
-            return {"GET": self._page}
+            return {"GET": self._page} | ({"POST": self._transact} if self.core.transactions else {})
         under = base_path.rstrip("/") + "/"
         segments = path[len(under) :].split("/") if path.startswith(under) else [""]
         match segments if all(segments) else []:
@@ -140,7 +147,13 @@ class _Call:
         self._no_parameters()
         core = self.core
         return _json(
-            capability_statement(core.types.values(), base=self._base(), title=core.title, started=core.clock())
+            capability_statement(
+                core.types.values(),
+                base=self._base(),
+                title=core.title,
+                started=core.clock(),
+                bundles=core.transactions,
+            )
         )
 
     def _read(self, type_: str, id_: str) -> Reply:
@@ -225,6 +238,20 @@ class _Call:
         if deletion is None:
             raise not_found()
         return Reply(204, {"etag": etag(deletion.version_id)})
+
+    def _transact(self) -> Reply:
+        self._no_parameters()
+        core = self.core
+        bundle = read_resource(self.asked, "Bundle", core.limits.max_body_bytes)
+        kind, parts = transactions.read_parts(bundle, self.asked, self._base())
+
+        def ask(asked: Asked) -> Reply:
+            return core.said(_Call(core, self.repository, core.heard(asked)).reply())
+
+        # Of a batch each entry stands for itself.
+        with self.repository.atomically() if kind == "transaction" else nullcontext():
+            replies = transactions.carried_out(kind, parts, ask, refusal)
+        return _reply(transactions.answered(kind, replies), 200)
 
     def _first_page(self, entry: TypeEntry, given: list[tuple[str, str]]) -> Reply:
         others, count = self._paging(given)

@@ -29,20 +29,28 @@ IssueCode = Literal[
 class Declined(Refused):
     """A request that a FHIR server refuses: HTTP status, issue code and a plain sentence without values."""
 
-    def __init__(self, status: int, code: IssueCode, sentence: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: IssueCode,
+        sentence: str,
+        headers: dict[str, str] | None = None,
+        expression: str | None = None,
+    ) -> None:
         super().__init__(sentence)
+        self.expression = expression
         self.status = status
         self.code = code
         self.sentence = sentence
         self.headers = headers or {}
 
 
-def operation_outcome(code: IssueCode, sentence: str) -> Resource:
-    """Return an OperationOutcome with one error."""
-    return {
-        "resourceType": "OperationOutcome",
-        "issue": [{"severity": "error", "code": code, "diagnostics": sentence}],
-    }
+def operation_outcome(code: IssueCode, sentence: str, expression: str | None = None) -> Resource:
+    """Return an OperationOutcome with one error; `expression` is the element that it is about."""
+    issue: Resource = {"severity": "error", "code": code, "diagnostics": sentence}
+    if expression is not None:
+        issue["expression"] = [expression]
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
 def bad_request(sentence: str, code: IssueCode = "invalid") -> Declined:

@@ -7,6 +7,7 @@ stores in one step, so two racing writers never both win.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +67,9 @@ class Repository(Protocol):
     Bodies come in without server-set `id`, `meta.versionId` and `meta.lastUpdated`; the repository stamps them.
     Each method may raise `Declined`, which becomes the answer.
     """
+
+    def atomically(self) -> AbstractContextManager[None]:
+        """Return a context in which all is stored or, where it ends with an error, nothing; others wait meanwhile."""
 
     def read(self, type_: str, id_: str) -> Version | None:
         """Return the newest version, a deletion included; `None` when there never was one."""
