@@ -67,6 +67,10 @@ def add(
     changes_of: Annotated[
         str | None, typer.Option(help="Of whom changes are asked for: patient (default) or server.")
     ] = None,
+    transactions: Annotated[
+        str | None,
+        typer.Option(help="What is sent as one Bundle: none (default), or atomic where the EHR does all or nothing."),
+    ] = None,
     retract: Annotated[
         str | None,
         typer.Option(help="What is done with what may no longer go: leave, blank, entered_in_error, delete."),
@@ -100,6 +104,7 @@ def add(
         "scope_categories": scope_categories or None,
         "changes": changes,
         "changes_of": changes_of,
+        "transactions": transactions,
         "retract": retract,
         "portal_visible": portal_visible,
         "send_proposed": send_proposed,
@@ -281,6 +286,7 @@ _ALLOWED = {
     "scope_categories": "CODE or SYSTEM|CODE, at least one with --scope categories and none with another",
     "changes": "hash, instant or history",
     "changes_of": "patient or server, and server where --changes is history",
+    "transactions": "none or atomic",
     "retract": "leave, blank, entered_in_error or delete",
 }
 

@@ -129,6 +129,7 @@ def _run_all(store: Store, chosen: Sequence[Connection], as_json: bool, only: Ma
             printed_json(counts.as_json() | (left_json(kept[one.name]) if one.name in kept else {}))
     if not as_json and done:
         _say_counts(done)
+    _say_notes(done)
     if not chosen:
         note("note: nothing was run")
     for name in kept.keys() & {counts.connection for counts in done}:
@@ -145,6 +146,12 @@ def _run_all(store: Store, chosen: Sequence[Connection], as_json: bool, only: Ma
         raise typer.Exit(2)
     if any(counts.new_items for counts in done):
         raise typer.Exit(1)
+
+
+def _say_notes(done: Sequence[Counts]) -> None:
+    for counts in done:
+        for each in counts.notes:
+            note(f"note: {counts.connection}: {each}")
 
 
 def _say_counts(done: Sequence[Counts]) -> None:

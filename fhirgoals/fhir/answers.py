@@ -25,9 +25,10 @@ from fhirgoals.fhir.replies import (
 )
 from fhirgoals.fhir.wire import Failure, FailureKind, Reply
 
-Call: TypeAlias = Literal["read", "search", "create", "create_as", "update", "delete"]
+Call: TypeAlias = Literal["read", "search", "create", "create_as", "update", "delete", "transaction"]
 """What was asked. `read` covers vread and /metadata, `search` history and pages; `create` is a POST with
-If-None-Exist, `create_as` a PUT of a new id with If-None-Match: *, `update` and `delete` carry If-Match."""
+If-None-Exist, `create_as` a PUT of a new id with If-None-Match: *, `update` and `delete` carry If-Match; `transaction`
+is a Bundle of such writes, and its answer is of the whole."""
 
 EtagSource: TypeAlias = Literal["header", "version"]
 """Where an ETag came from: the reply's header, or built from meta.versionId because there was no header."""
@@ -232,7 +233,7 @@ TABLE: tuple[Row, ...] = (
     Row(CALLS, _statuses(401), "unauthorised"),
     Row(CALLS, _statuses(403), "forbidden"),
     Row(READS, _statuses(200), "stored"),
-    Row(_calls("create", "create_as", "update"), _statuses(200, 201, 204), "stored"),
+    Row(_calls("create", "create_as", "update", "transaction"), _statuses(200, 201, 204), "stored"),
     Row(_calls("delete"), _statuses(200, 204), "gone"),
     # 303 says "done, look there": for a write it proves nothing that we could check by itself.
     Row(WRITES, _statuses(303, 304), "unknown"),
@@ -241,7 +242,7 @@ TABLE: tuple[Row, ...] = (
     Row(_calls("create"), _statuses(412), "several"),
     # The loser of a create race at HAPI, a repeated idempotency key at HealthLake, or a broken reference.
     Row(_calls("create"), _statuses(409), "lost_race"),
-    Row(_calls("create_as", "update", "delete"), _statuses(409, 412), "stale"),
+    Row(_calls("create_as", "update", "delete", "transaction"), _statuses(409, 412), "stale"),
     Row(_calls("read", "search", "create_as", "update", "delete"), _statuses(410), "gone"),
     Row(_calls("read", "search", "update", "delete"), _statuses(404), "not_found"),
     Row(READS, _statuses(408, 425), "transient"),

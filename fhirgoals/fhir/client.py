@@ -36,7 +36,7 @@ from fhirgoals.fhir.answers import (
 from fhirgoals.fhir.exact_json import Resource, dumps
 from fhirgoals.fhir.pages import Changed, SearchResult, Version
 from fhirgoals.fhir.tokens import StaticToken, TokenSource
-from fhirgoals.fhir.wire import WRITE_METHODS, Method, Request, Sender
+from fhirgoals.fhir.wire import WRITE_METHODS, Method, Request, Sender, header_value
 
 FHIR_JSON = "application/fhir+json"
 
@@ -101,7 +101,7 @@ class EhrClient:
         self.requests = 0
         """Requests handed to the network, repeats included."""
         self.writes = 0
-        """Those of them that write: POST, PUT, DELETE, PATCH."""
+        """Those of them that write: POST, PUT, DELETE, PATCH; of a transaction each entry."""
 
     async def capabilities(self) -> Answer:
         """Read the CapabilityStatement (`/metadata`)."""
@@ -184,7 +184,7 @@ class EhrClient:
         if not if_none_exist:
             raise Bug(f"create {resource_type} at {self._connection} without client_id or if_none_exist")
         _check_body(resource_type, body, None)
-        headers = {"If-None-Exist": _header(if_none_exist)}
+        headers = {"If-None-Exist": header_value(if_none_exist)}
         return await self._write("create", "POST", resource_type, self._url(resource_type), headers, body, may_send)
 
     async def update(
@@ -202,7 +202,9 @@ class EhrClient:
         """
         _check_body(resource_type, body, resource_id)
         # HAPI carries security labels over from the version before unless told so (measured); the body has them all.
-        headers = {"X-Meta-Snapshot-Mode": "SECURITY_LABEL"} | ({} if etag is None else {"If-Match": _header(etag)})
+        headers = {"X-Meta-Snapshot-Mode": "SECURITY_LABEL"} | (
+            {} if etag is None else {"If-Match": header_value(etag)}
+        )
         url = self._url(resource_type, resource_id)
         return await self._write("update", "PUT", resource_type, url, headers, body, may_send)
 
@@ -210,9 +212,14 @@ class EhrClient:
         self, resource_type: str, resource_id: str, etag: str | None, *, may_send: MaySend | None = None
     ) -> Answer:
         """Delete; `Gone` is the success. Read right before: HAPI ignores a stale If-Match here (measured)."""
-        headers = {} if etag is None else {"If-Match": _header(etag)}
+        headers = {} if etag is None else {"If-Match": header_value(etag)}
         url = self._url(resource_type, resource_id)
         return await self._write("delete", "DELETE", resource_type, url, headers, None, may_send)
+
+    async def transact(self, bundle: Resource, parts: int, *, may_send: MaySend | None = None) -> Answer:
+        """Send a Bundle of that many writes as one; the `tree` of `Stored` says what became of each."""
+        headers = {"X-Meta-Snapshot-Mode": "SECURITY_LABEL"}
+        return await self._write("transaction", "POST", "Bundle", self._base, headers, bundle, may_send, parts)
 
     # --- paging ---
 
@@ -303,11 +310,12 @@ class EhrClient:
         headers: Mapping[str, str],
         body: Resource | None,
         may_send: MaySend | None,
+        parts: int = 1,
     ) -> Answer:
         if body is None:
             return await self._send(call, expected_type, method, url, headers, None, may_send)
         full = {**headers, "Content-Type": FHIR_JSON, "Prefer": "return=representation"}
-        return await self._send(call, expected_type, method, url, full, dumps(body), may_send)
+        return await self._send(call, expected_type, method, url, full, dumps(body), may_send, parts)
 
     async def _send(
         self,
@@ -318,16 +326,17 @@ class EhrClient:
         headers: Mapping[str, str],
         body: bytes | None,
         may_send: MaySend | None,
+        parts: int = 1,
     ) -> Answer:
         async def attempt() -> Answer:
             token = await self._token.token()
             full = {"Accept": FHIR_JSON, **headers}
             if token is not None:
-                full["Authorization"] = f"Bearer {_header(token)}"
+                full["Authorization"] = f"Bearer {header_value(token)}"
             if may_send is not None and not await may_send():
                 return NotSent()
             self.requests += 1
-            self.writes += method in WRITE_METHODS
+            self.writes += parts * (method in WRITE_METHODS)
             outcome = await self._http.send(Request(method, url, full, body))
             return classify(call, expected_type, outcome, now=self._clock())
 
@@ -383,10 +392,3 @@ def _last_answer(state: RetryCallState) -> Answer:
 def _check_body(resource_type: str, body: Resource, resource_id: str | None) -> None:
     if body.get("resourceType") != resource_type or (resource_id is not None and body.get("id") != resource_id):
         raise Bug(f"a body sent as {resource_type} must be of that type and carry the id of its address")
-
-
-def _header(value: str) -> str:
-    """Return a header value as it is; control characters would start another header field."""
-    if not value.isascii() or not value.isprintable():
-        raise BadResource("a header value (ETag, identifier or token) with characters that can't be sent; refused")
-    return value

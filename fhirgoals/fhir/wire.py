@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from fhirgoals.errors import BadResource
+
 Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE", "PATCH"]
 
 WRITE_METHODS: frozenset[Method] = frozenset({"POST", "PUT", "DELETE", "PATCH"})
@@ -51,6 +53,13 @@ class Failure:
 
     kind: FailureKind
     sent: bool
+
+
+def header_value(value: str) -> str:
+    """Return a header value as it is; control characters would start another header field."""
+    if not value.isascii() or not value.isprintable():
+        raise BadResource("a header value (ETag, identifier or token) with characters that can't be sent; refused")
+    return value
 
 
 class Sender(Protocol):

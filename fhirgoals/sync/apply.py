@@ -16,11 +16,7 @@ from typing import Literal, TypeVar
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Pair, Unit, touched
 from fhirgoals.errors import Outdated, Refused
-from fhirgoals.fhir.answers import (
-    Gone,
-    NotFound,
-    Stored,
-)
+from fhirgoals.fhir.answers import Answer, Gone, NotFound, Stored
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
@@ -136,15 +132,9 @@ class Writes:
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Send one call and settle what it carried; returns the view and reading after it."""
-        if would_not_be_valid(call):
-            return view, there, NotLanded("would_not_be_valid")
-        if not self.same_patient or not of_patient(view, call):
-            return view, there, NotLanded("other_patient")
-        operation = self.context.new_id()
-        body = call.body
-        if view.config.operation_id_kept:
-            body = stamp.with_operation_id(body, operation)
-        new = intent_of(view, call, body, operation, fence=self.context.fence, at=self.context.clock())
+        if (never := self._never(view, call)) is not None:
+            return view, there, never
+        new = self._intent(view, call)
         try:
             intent = await self._write(lambda tx: self._open(tx, view, call, new))
         except (Outdated, Refused):
@@ -154,6 +144,18 @@ class Writes:
         if intent.id != new.id and not await self._was_kept_back(view, call, intent):
             return view, there, NotLanded("doubt")  # this very call is in doubt: `recover` repeats it, once a run
         return await self._go(view, there, call, intent, first=True)
+
+    def _never(self, view: View, call: Call) -> NotLanded | None:
+        """Return why a call is not even tried, or `None`."""
+        if would_not_be_valid(call):
+            return NotLanded("would_not_be_valid")
+        return None if self.same_patient and of_patient(view, call) else NotLanded("other_patient")
+
+    def _intent(self, view: View, call: Call) -> Intent:
+        operation, body = self.context.new_id(), call.body
+        if view.config.operation_id_kept:
+            body = stamp.with_operation_id(body, operation)
+        return intent_of(view, call, body, operation, fence=self.context.fence, at=self.context.clock())
 
     async def repeat(
         self, view: View, there: There, intent: Intent, current: Found, then: Plan | None
@@ -172,6 +174,11 @@ class Writes:
         self, view: View, there: There, call: Call, intent: Intent, *, first: bool
     ) -> tuple[View, There, Landed | NotLanded]:
         answer = await send_call(self.context, view, call, body_of(intent), intent)
+        return await self._answered(view, there, call, intent, answer, first=first)
+
+    async def _answered(
+        self, view: View, there: There, call: Call, intent: Intent, answer: Answer, *, first: bool
+    ) -> tuple[View, There, Landed | NotLanded]:
         if call.way == "delete" and isinstance(answer, Gone | NotFound):
             view, there = await self.deleted(view, there, call.key, intent.units)
             return view, there, Landed(await versions_left(self.context.client, call))

@@ -32,7 +32,8 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     CarePlan lists (`linked_plans`), or also those outside of any, of `scope_categories` (`categories`; each a code, or
     `system|code`) or `all`; `token` names an environment variable, never the token. `changes` is how a run learns what
     to read: everything (`hash`), or what the server says has changed, asked per patient or of the whole server
-    (`changes_of`), from `changes_overlap_s` before its last answer on.
+    (`changes_of`), from `changes_overlap_s` before its last answer on. `transactions` says that it does a Bundle
+    of writes all or nothing (HAPI does; Medplum keeps what came before the failure, measured).
     """
 
     base_url: str
@@ -50,6 +51,7 @@ class ConnectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     changes_of: Literal["patient", "server"] = "patient"
     changes_overlap_s: float = 60.0
     overlap_s: float = 5.0
+    transactions: Literal["none", "atomic"] = "none"
     page_size: int = 100
     token: str | None = None
     policy: dict[str, tuple[Accept, Clash]] = {}

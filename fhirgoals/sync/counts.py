@@ -37,6 +37,8 @@ class Counts:
     """How many goals there are outside the connection's scope; by patient, since each of their plans sees all."""
     unanswered: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What the operator should know of the EHR; nothing failed by it."""
     operations: list[dict[str, Json]] = field(default_factory=list)
     retracted: list[dict[str, Json]] = field(default_factory=list)
 
@@ -46,6 +48,7 @@ class Counts:
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
         self.operations.extend(outcome.operations)
         self.retracted.extend(outcome.retracted)
+        self.notes.extend(one for one in outcome.notes if one not in self.notes)
 
     def add_state(self, outcome: Outcome) -> None:
         """Add how one plan stands after its last look."""

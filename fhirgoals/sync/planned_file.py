@@ -6,7 +6,7 @@ of an earlier run is looked into first, and sent again where it may go: the file
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -166,6 +166,11 @@ class _Through:
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         return await self.inner.send(view, there, call)
 
+    async def send_together(
+        self, view: View, there: There, calls: Sequence[tuple[Call, list[Verdict]]]
+    ) -> tuple[View, There, list[Landed | NotLanded]]:
+        return await self.inner.send_together(view, there, calls)
+
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
         return await self.inner.deleted(view, there, key, units)
 
@@ -200,6 +205,14 @@ class _Noting(_Through):
         if isinstance(result, Landed):
             self.items.append(self.marks.call(view, call))
         return after, there, result
+
+    async def send_together(
+        self, view: View, there: There, calls: Sequence[tuple[Call, list[Verdict]]]
+    ) -> tuple[View, There, list[Landed | NotLanded]]:
+        after, there, results = await self.inner.send_together(view, there, calls)
+        landed = [call for (call, _), one in zip(calls, results, strict=True) if isinstance(one, Landed)]
+        self.items += [self.marks.call(view, call) for call in landed]
+        return after, there, results
 
 
 class _Restricted(_Through):
@@ -245,22 +258,43 @@ class _Restricted(_Through):
         return after
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
+        item = self._allowed(view, call)
+        if item is None:
+            self.unwritten = []
+            return view, there, NotLanded("not_planned")
+        await self._write_history(view)
+        after, there, result = await self.inner.send(view, there, call)
+        self._note(call, item, result)
+        return after, there, result
+
+    async def send_together(
+        self, view: View, there: There, calls: Sequence[tuple[Call, list[Verdict]]]
+    ) -> tuple[View, There, list[Landed | NotLanded]]:
+        items = {call.key: item for call, _ in calls if (item := self._allowed(view, call)) is not None}
+        allowed = [(call, lost) for call, lost in calls if call.key in items]
+        after, there, results = await self.inner.send_together(view, there, allowed)
+        done = {call.key: result for (call, _), result in zip(allowed, results, strict=True)}
+        for call, _ in allowed:
+            self._note(call, items[call.key], done[call.key])
+        return after, there, [done.get(call.key, NotLanded("not_planned")) for call, _ in calls]
+
+    def _allowed(self, view: View, call: Call) -> Item | None:
+        """Return the item that a call is, or `None` where the file does not allow it as it is now."""
         now = self.marks.call(view, call)
         name = (now.operation, now.resource, now.id)
         item = next((o for o in self.only.open(now.plan) if (o.operation, o.resource, o.id) == name), None)
         why = self._moved(view, call, now, item)
         if item is None or why is not None:
             self.only.leave(item or now, why or "not_in_the_file")
-            self.unwritten = []
-            return view, there, NotLanded("not_planned")
-        await self._write_history(view)
-        after, there, result = await self.inner.send(view, there, call)
+            return None
+        return item
+
+    def _note(self, call: Call, item: Item, result: Landed | NotLanded) -> None:
         if isinstance(result, Landed):
             self.only.done.append(item)
             self.only.written.add(call.key)
         elif result.why not in ("doubt", "stale", "stopped"):
             self.only.leave(item, "not_done", result.why)
-        return after, there, result
 
     def _moved(self, view: View, call: Call, now: Item, item: Item | None) -> Moved | None:
         """Return what moved since the preview, or `None` where the call is the one that was shown."""

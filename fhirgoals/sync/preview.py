@@ -5,7 +5,7 @@ A server that stores what it is sent is assumed; what a real one makes of it is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from uuid import UUID
@@ -75,6 +75,16 @@ class Planned:
         found = Found(call.resource_id or str(self.new_id()), call.body, call.etag)
         view, there = await self.landed(view, there, call.key, found, call.units, "push", call.etag)
         return view, there, Landed()
+
+    async def send_together(
+        self, view: View, there: There, calls: Sequence[tuple[Call, list[Verdict]]]
+    ) -> tuple[View, There, list[Landed | NotLanded]]:
+        """Take each call as stored as it is."""
+        results = []
+        for call, _ in calls:
+            view, there, result = await self.send(view, there, call)
+            results.append(result)
+        return view, there, results
 
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
         """Note a delete."""

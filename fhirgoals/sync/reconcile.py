@@ -6,7 +6,7 @@ so a reply that never came, or an edit that came in between, changes what is don
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Protocol
@@ -14,6 +14,7 @@ from typing import Protocol
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json, Pair, Unit
 from fhirgoals.domain.with_units import CannotTake, with_units
+from fhirgoals.sync.bundles import NOTE, groups
 from fhirgoals.sync.call import Call, describe
 from fhirgoals.sync.calls import Terms, next_pass
 from fhirgoals.sync.changes import Reading, twins
@@ -27,7 +28,7 @@ from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.recover import MAY_NOT_GO, NOTHING_OPEN, Unsettled
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.unfiled import never_sent
-from fhirgoals.sync.view import Key, View, content_hash, ours_of, refs_of, there_of
+from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of, told
 
 PASSES = 20
 """Phases of a run, and one more for each goal (a chain of predecessors takes one each); more than that is a bug, and
@@ -60,6 +61,8 @@ class Outcome:
     """Whether the guard stopped the plan: it is taken up again in every run, until a person clears it."""
     left_out: bool = False
     """Whether something was not done because the kept preview that is applied does not name it: it stays to be done."""
+    notes: list[str] = field(default_factory=list)
+    """What the connection's operator should know of its EHR."""
     retracted: list[dict[str, Json]] = field(default_factory=list)
     """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows."""
 
@@ -85,6 +88,12 @@ class Effects(Protocol):
 
     async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
         """Send one call."""
+        ...
+
+    async def send_together(
+        self, view: View, there: There, calls: Sequence[tuple[Call, list[Verdict]]]
+    ) -> tuple[View, There, list[Landed | NotLanded]]:
+        """Send several calls as one, each with what it is about to overwrite; return what became of each."""
         ...
 
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
@@ -197,15 +206,15 @@ class _Run:
         if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
         failed = frozenset(self.outcome.failed) | self.not_planned
-        terms = Terms(self.view.installation, self.view.patient, failed, _told(self.view, self.there))
+        terms = Terms(self.view.installation, self.view.patient, failed, told(self.view, self.there))
         ours = ours_of(self.view, self.today)
         following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
         self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
         if following.settled:
             self.view = await self.effects.settle(self.view, following.settled)
-        for call in following.calls:
+        for calls in groups(self.view, following.calls):
             if not self.outcome.again and not self.outcome.later:
-                await self._send(call)
+                await self._send(calls)
         self.kept = following.kept
         for key in following.forget:
             carried = [u for u, pair in self.view.bases.items() if key in carriers(self.view.plan.id, u, pair.theirs)]
@@ -265,10 +274,22 @@ class _Run:
             accepted.append(unit)
         return plan, accepted
 
-    async def _send(self, call: Call) -> None:
+    async def _send(self, calls: tuple[Call, ...]) -> None:
         # Before the call: after it, nothing would know any more what it is about to overwrite.
-        await self.effects.note_history(self.view, self._lost_by(call))
-        self.view, self.there, result = await self.effects.send(self.view, self.there, call)
+        lost = [(call, self._lost_by(call)) for call in calls]
+        if len(calls) == 1:
+            await self.effects.note_history(self.view, lost[0][1])
+            self.view, self.there, result = await self.effects.send(self.view, self.there, calls[0])
+            results = [result]
+        else:
+            self.view, self.there, results = await self.effects.send_together(self.view, self.there, lost)
+            if not self.view.together:
+                self.outcome.notes.append(NOTE)
+        for call, one in zip(calls, results, strict=True):
+            await self._sent(call, one)
+
+    async def _sent(self, call: Call, result: Landed | NotLanded) -> None:
+        """Note what became of a call."""
         if isinstance(result, Landed):
             self.doubtful.discard(call.key)
             self.sent_or_not.discard(call.key)
@@ -355,17 +376,6 @@ class _Run:
         self.outcome.conflicts = kinds.count("conflict")
         self.outcome.proposals = kinds.count("proposal")
         self.outcome.held = len(kinds) - self.outcome.conflicts - self.outcome.proposals
-
-
-def _told(view: View, there: There) -> frozenset[Key]:
-    """Return the resources that were taken back before and stand as the server then answered."""
-    return frozenset(
-        key
-        for key, one in there.found.items()
-        if key in view.links
-        and view.links[key].state == "withheld"
-        and view.links[key].raw_hash == content_hash(one.tree)
-    )
 
 
 def _members_first(pull: tuple[Unit, Verdict]) -> bool:

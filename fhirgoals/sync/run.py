@@ -21,14 +21,8 @@ from fhirgoals.store.marks import DirtyPlan
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import Writes
-from fhirgoals.sync.changes import (
-    Reading,
-    not_answered,
-    read_plan,
-    unchanged,
-    with_listings,
-    without_other_plans,
-)
+from fhirgoals.sync.bundles import with_together
+from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged, with_listings, without_other_plans
 from fhirgoals.sync.charts import Charts, another_patient, care_plans, left_alone
 from fhirgoals.sync.context import LEASE_S, Context
 from fhirgoals.sync.counts import Counts
@@ -44,6 +38,7 @@ from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.refusals import REFUSED_AGAIN
 from fhirgoals.sync.release import with_release
+from fhirgoals.sync.together import Together
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, there_of, with_bases
@@ -224,12 +219,12 @@ class Runner:
             raise not_answered(view.connection, kind, answer)
         return still_the_same(answer.tree, view.fingerprint)
 
-    async def _writes(self, context: Context, view: View, patient: str) -> Writes:
+    async def _writes(self, context: Context, view: View, patient: str) -> Together:
         """Return what a run does to a plan; into an unfiled one nothing comes of a patient who is another."""
         same = await self._same_patient(view, patient)
         if view.unfiled and not same:
             raise another_patient(view)
-        return Writes(context, same_patient=same)
+        return Together(context, same_patient=same)
 
     async def _not_due(self, plans: tuple[str, ...], due: dict[str, DirtyPlan]) -> set[str]:
         marked = await self.store.read(lambda tx: tx.dirty.marked(self.connection, ("edit",)))
@@ -367,9 +362,9 @@ class Runner:
         installation = self.store.store.installation
 
         def load(tx: Tx) -> View:
-            view = load_view(tx, self.connection, plan_id, installation)
-            others = self.charts.siblings.get(plan_id, ())
-            return with_release(tx, replace(view, siblings=others), self.clock())
+            view, at = load_view(tx, self.connection, plan_id, installation), self.clock()
+            view = replace(view, siblings=self.charts.siblings.get(plan_id, ()))
+            return with_together(tx, with_release(tx, view, at), at)
 
         return await self.store.read(load)
 

@@ -65,6 +65,8 @@ class View:
     """Whether this server's versions move with every change; else an ETag says nothing."""
     released: int | None = None
     """The last revision of ours of which everything may go there by now; `None`: all of them (design 5.9)."""
+    together: bool = False
+    """Whether this server takes the calls of a phase as one transaction, all or nothing."""
     leaving: bool = False
     """Whether the client is being unlinked: everything of the plan is taken back there."""
     siblings: tuple[str, ...] = ()
@@ -312,3 +314,14 @@ def content_hash(tree: Resource) -> str:
 def raw_text(tree: Resource) -> str:
     """Return a resource's exact JSON text, as links and intents keep it."""
     return dumps(tree).decode()
+
+
+def told(view: View, there: There) -> frozenset[Key]:
+    """Return the resources that were taken back before and stand as the server then answered."""
+    return frozenset(
+        key
+        for key, one in there.found.items()
+        if key in view.links
+        and view.links[key].state == "withheld"
+        and view.links[key].raw_hash == content_hash(one.tree)
+    )

@@ -63,6 +63,7 @@ def test_a_connection_keeps_what_options_and_file_say(store: str, tmp_path: Path
         (["e", "--url", URL, "--scope", "categories"], "--scope-categories: must be CODE or SYSTEM|CODE"),
         (["e", "--url", URL, "--scope-categories", "dietary"], "--scope-categories: must be CODE or SYSTEM|CODE"),
         (["e", "--url", URL, "--changes", "guessed"], "--changes: must be hash"),
+        (["e", "--url", URL, "--transactions", "some"], "--transactions: must be none or atomic"),
         (["e", "--url", URL, "--changes", "history"], "--changes-of: must be patient or server"),
         (["e", "--url", URL, "--page-size", "0"], "--page-size"),
         (["e", "--url", URL, "--quiet-minutes", "-1"], "--quiet-minutes"),

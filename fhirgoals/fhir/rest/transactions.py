@@ -92,7 +92,7 @@ def carried_out(
                 ) from None
             reply = refused(declined)
         replies[part.place] = reply
-        location = reply.headers.get("location", "").partition("/_history/")[0]
+        location = reply.headers.get("location", "").partition("/_history/")[0]  # of a create alone
         if part.full_url and location:
             names[part.full_url] = "/".join(location.split("/")[-2:])
     return [replies[place] for place in range(len(parts))]
@@ -127,9 +127,9 @@ def _part(place: int, entry: Tree, outer: Asked, base: str) -> Part:
 def _entry(reply: Reply) -> dict[str, object]:
     headers = reply.headers
     response: dict[str, object] = {"status": f"{reply.status} {HTTPStatus(reply.status).phrase}"}
-    for name in ("location", "etag"):
-        if name in headers:
-            response[name] = headers[name]
+    for name, header in (("location", "location"), ("location", "content-location"), ("etag", "etag")):
+        if header in headers:
+            response[name] = headers[header]
     if reply.status >= 400:
         return {"response": response | {"outcome": Raw(reply.body)}} if reply.body else {"response": response}
     return {"resource": Raw(reply.body), "response": response} if reply.body else {"response": response}
