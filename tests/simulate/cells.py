@@ -95,9 +95,32 @@ EXTRA: Mapping[str, Variant] = {
             keeps_history=False,
             keeps_source=False,
         ),
+        Variant(
+            name="plain_transactions",
+            does="is a plain FHIR R4 server, which is sent transactions",
+            knobs=Knobs(),
+            source="plain, with transactions",
+        ),
+        Variant(
+            name="no_history_transactions",
+            does="has no history, and does not say at which entry a transaction failed",
+            knobs=Knobs(no_history=True, edits_copy_source=True, unnamed_entries=True),
+            source="no_history, copies_source and unnamed_transactions together",
+            keeps_history=False,
+        ),
+        Variant(
+            name="no_source_transactions",
+            does="stores no meta.source, and is sent transactions",
+            knobs=Knobs(source="dropped"),
+            source="drops_source, with transactions",
+            keeps_source=False,
+        ),
     )
 }
-"""Two variants at once, as the cells of the earlier simulation had them."""
+"""Two variants at once, as the cells of the earlier simulation had them; and servers that are told to take Bundles."""
+
+TRANSACTIONS = "_transactions"
+"""How a variant's name ends whose connections send the calls of a phase as one, whatever the server makes of it."""
 
 LOST_THERE: Mapping[str, frozenset[str]] = {
     "drops_extensions": frozenset({"parent", "after"}),
@@ -161,6 +184,7 @@ class Cell:
         return {
             "operation_id_kept": variant.keeps_source,
             "create": "if_none_exist" if variant.detects_doubles else "search",
+            "transactions": "atomic" if self.variant.endswith(TRANSACTIONS) else "none",
             "overlap_s": 12.0,
             "release": "on_save",
             "policy": {} if policy is None else dict.fromkeys(FAMILIES, policy),

@@ -12,6 +12,7 @@ from random import Random
 from fhirgoals.fhir.wire import Failure, Reply, Request
 from fhirgoals.sandbox.ehr import ReplyLostError, Sandbox
 from tests.simulate.machine import Life, Machine, give_way
+from tests.simulate.parts import done, parts_of, replies_of
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,19 @@ class Network:
             reply: Reply | Failure = self._ask(request)
             life.step()
             return reply
-        self.leaves(request)
-        self.writes += 1
-        doubted_before = request.body in self.doubted
+        parts = parts_of(request)
+        for part in parts:
+            self.leaves(part)
+        self.writes += len(parts)
+        bodies = {part.body or b"" for part in parts}
+        certain = bodies - self.doubted
         outcome = self._write(request)
-        self.doubted.add(request.body or b"")
+        self.doubted |= bodies
         await give_way()
         self.machine.spend(1)
         life.step()
-        if isinstance(outcome, Reply) and not doubted_before:
-            self.doubted.discard(request.body or b"")
+        if isinstance(outcome, Reply):
+            self.doubted -= certain
         return outcome
 
     def _write(self, request: Request) -> Reply | Failure:
@@ -100,17 +104,20 @@ class Network:
         self.tell(f"{self.name}: late {request.method} {request.url.partition('/fhir/')[2]} -> {said}")
 
     def _ask(self, request: Request) -> Reply | Failure:
-        if request.method != "GET":
-            self.arrives(request, None)
+        parts = [] if request.method == "GET" else parts_of(request)
+        for part in parts:
+            self.arrives(part, None)
         try:
             reply = self.box.answer(request)
         except ReplyLostError:
-            if request.method != "GET":
-                self.arrives(request, Reply(201 if request.method == "POST" else 200, {}, b""))
+            self._arrived(parts, done(parts))
             return Failure("reset", sent=True)
-        if request.method != "GET":
-            self.arrives(request, reply)
+        self._arrived(parts, replies_of(parts, reply) if len(parts) > 1 else [reply] * len(parts))
         return reply
+
+    def _arrived(self, parts: list[Request], replies: list[Reply]) -> None:
+        for part, reply in zip(parts, replies, strict=True):
+            self.arrives(part, reply)
 
 
 @dataclass

@@ -92,7 +92,7 @@ def every_cell(
     """Return all cells of the main mixes, or those that a choice leaves."""
     return [
         Cell(variant_, policy_, mix_, connections_)
-        for variant_ in ([variant] if variant else VARIANTS)
+        for variant_ in ([variant] if variant else [*VARIANTS, "plain_transactions"])
         for policy_ in ([policy] if policy else POLICIES)
         for mix_ in ([mix] if mix else MAIN_MIXES)
         for connections_ in ([connections] if connections else (1, 2))

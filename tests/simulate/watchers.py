@@ -28,7 +28,7 @@ class Watcher:
     began: datetime
     """When the present run of the connection began."""
     _edges: dict[str, dict[str, str]] = field(default_factory=dict)
-    _before: bytes | None = None
+    _before: dict[str, bytes | None] = field(default_factory=dict)
     _last_sent: dict[str, bytes] = field(default_factory=dict)
 
     def leaves(self, request: Request) -> None:
@@ -61,14 +61,18 @@ class Watcher:
         return None if version is None or version.body is None else _content(version.body)
 
     def arrives(self, request: Request, reply: Reply | None) -> None:
-        """See a call arrive (without a reply), and then what was answered."""
+        """See a call arrive (without a reply), and then what was answered; all of a Bundle's before any reply."""
         of_goal = "/Goal/" in request.url
         if reply is None:
-            self._before = self._standing(request)
-            self._edges = self._tree() if of_goal else {}
+            self._before[request.url] = self._standing(request)
+            if of_goal:
+                self._edges = self._tree()
             return
         if of_goal and reply.status == 200 and not self.network.arriving_late:
             self._judge_tree(request)
+        if request.method == "POST" and request.body and reply.status >= 400:
+            # Of a transaction that failed a server may have kept this one all the same.
+            self._created(exact_json.loads(request.body), Reply(reply.status))
         if reply.status not in (200, 201) or not request.body:
             return
         sent: Any = exact_json.loads(request.body)
@@ -76,10 +80,10 @@ class Watcher:
             if reply.status == 201:
                 self._created(sent, reply)
             return
-        after = self._standing(request)
-        if after == self._before and request.body not in self.network.doubted:
+        after, before = self._standing(request), self._before[request.url]
+        if after == before and request.body not in self.network.doubted:
             body = _content(sent)
-            if body == self._before or body == self._last_sent.get(request.url):
+            if body == before or body == self._last_sent.get(request.url):
                 where = request.url.partition("/fhir/")[2]
                 self.log.echoes.append(f"echo: {request.method} {where} at {self.name} changes nothing")
         self._last_sent[request.url] = _content(sent)
