@@ -119,6 +119,9 @@ EXTRA: Mapping[str, Variant] = {
 }
 """Two variants at once, as the cells of the earlier simulation had them; and servers that are told to take Bundles."""
 
+TOGETHER = ("plain_transactions", "no_source_transactions")
+"""Those of them that take turns with the variants."""
+
 TRANSACTIONS = "_transactions"
 """How a variant's name ends whose connections send the calls of a phase as one, whatever the server makes of it."""
 

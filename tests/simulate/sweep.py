@@ -17,7 +17,7 @@ from math import gcd
 from types import FrameType
 
 from fhirgoals.sandbox.variants import VARIANTS
-from tests.simulate.cells import MAIN_MIXES, POLICIES, Cell
+from tests.simulate.cells import MAIN_MIXES, POLICIES, TOGETHER, Cell
 from tests.simulate.oracle import METERS
 from tests.simulate.run import Run, play
 from tests.simulate.script import script
@@ -92,7 +92,7 @@ def every_cell(
     """Return all cells of the main mixes, or those that a choice leaves."""
     return [
         Cell(variant_, policy_, mix_, connections_)
-        for variant_ in ([variant] if variant else [*VARIANTS, "plain_transactions"])
+        for variant_ in ([variant] if variant else [*VARIANTS, *TOGETHER])
         for policy_ in ([policy] if policy else POLICIES)
         for mix_ in ([mix] if mix else MAIN_MIXES)
         for connections_ in ([connections] if connections else (1, 2))
