@@ -18,6 +18,7 @@ import pytest
 from fhirgoals.fhir.answers import Answer, Gone, NotFound, Several, Stale, Stored, UnknownOutcome
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.http import Http
+from fhirgoals.fhir.transaction import Entry, answers_of, bundle_of, is_all_or_nothing
 from fhirgoals.sandbox.ehr import Sandbox
 from fhirgoals.sandbox.serve import serve
 from tests.e2e.servers.schedule_oracle import ask
@@ -290,6 +291,76 @@ async def test_labels_can_be_taken_away(ehr: Ehr) -> None:
     assert await left_after_an_update_without(ehr, "security", x_meta_snapshot_mode="SECURITY_LABEL") == []
 
 
+# -- transactions ------------------------------------------------------------------------------------------------------
+
+
+def changed(one: Stored, etag: str | None = None, **more: Json) -> Entry:
+    """Return the entry that updates a goal."""
+    return Entry("Goal", {**body(one), **more}, id_of(one), etag or one.etag)
+
+
+async def transacted(ehr: Ehr, *entries: Entry) -> tuple[Answer, tuple[Answer, ...]]:
+    """Send a transaction; return what was answered to the whole, and to each."""
+    answer = await ehr.client.transact(bundle_of(entries), len(entries))
+    if not isinstance(answer, Stored):
+        return answer, ()
+    answers = answers_of(entries, body(answer), now=datetime.now(UTC))
+    assert answers is not None
+    assert is_all_or_nothing(body(answer))
+    return answer, answers
+
+
+async def test_a_transaction_is_answered_entry_by_entry(ehr: Ehr) -> None:
+    """Update and conditional create in one, each in its place; sent again, the update is stale and nothing doubles."""
+    one, new = await ehr.made(), ehr.goal()
+    entries = changed(one, lifecycleStatus="on-hold"), Entry("Goal", new, search=condition(new))
+    _, answers = await transacted(ehr, *entries)
+    update, create = map(stored, answers)
+    assert (update.resource_id, create.created) == (one.resource_id, True)
+    assert body(stored(await ehr.read(one)))["lifecycleStatus"] == "on-hold"
+    assert content(body(stored(await ehr.read(create)))) == content(new)
+    assert update.version is not None
+    assert update.version != one.version
+    await transacted(ehr, *entries)
+    assert await ehr.found(("identifier", f"{SYSTEM}|{new['identifier'][0]['value']}")) == [create.resource_id]
+
+
+async def test_a_create_in_a_transaction_that_found_one_says_so(ehr: Ehr) -> None:
+    """The one that was there comes back, as it was."""
+    one = await ehr.made()
+    again = {
+        **{key: value for key, value in body(one).items() if key not in ("id", "meta")},
+        "lifecycleStatus": "on-hold",
+    }
+    other = await ehr.made()
+    _, answers = await transacted(
+        ehr, Entry("Goal", again, search=condition(again)), changed(other, lifecycleStatus="on-hold")
+    )
+    found = stored(answers[0])
+    assert (found.resource_id, found.created) == (one.resource_id, False)
+    assert body(stored(await ehr.read(one)))["lifecycleStatus"] == "active"
+
+
+async def test_a_transaction_does_not_overwrite_what_has_our_id(ehr: Ehr) -> None:
+    """`ifNoneMatch: *`, which `create = client_id` with `transactions = atomic` relies on: the first one stays."""
+    own, other = uuid.uuid4().hex, await ehr.made()
+    first = {**ehr.goal(), "id": own}
+    await transacted(ehr, Entry("Goal", first, own), changed(other, lifecycleStatus="on-hold"))
+    late = Entry("Goal", {**first, "lifecycleStatus": "cancelled"}, own)
+    await ehr.client.transact(bundle_of([late]), 1)
+    assert body(stored(await ehr.client.read("Goal", own)))["lifecycleStatus"] == "active"
+
+
+async def test_labels_can_be_taken_away_in_a_transaction(ehr: Ehr) -> None:
+    """The header X-Meta-Snapshot-Mode of the whole request holds for its entries."""
+    label = {"security": [{"system": ELSEWHERE, "code": "board"}]}
+    one, two = await ehr.made(meta=label), await ehr.made(meta=label)
+    await transacted(ehr, *(changed(each, meta={}, lifecycleStatus="on-hold") for each in (one, two)))
+    for each in (one, two):
+        now = body(stored(await ehr.read(each)))
+        assert (now["lifecycleStatus"], now["meta"].get("security", [])) == ("on-hold", [])
+
+
 # -- where they differ -------------------------------------------------------------------------------------------------
 
 
@@ -435,12 +506,21 @@ async def a_code_outside_its_value_set(ehr: Ehr) -> Json:
     return ask(ehr.url, "POST", "Goal", {**ehr.goal(), "lifecycleStatus": "nonsense"}).status
 
 
+async def a_transaction_with_a_stale_entry(ehr: Ehr) -> Json:
+    one, two = await ehr.made(), await ehr.made()
+    await ehr.update(two, priority={"text": "moved"})
+    answer, _ = await transacted(ehr, changed(one, lifecycleStatus="on-hold"), changed(two, lifecycleStatus="on-hold"))
+    left = body(stored(await ehr.read(one)))["lifecycleStatus"] == "on-hold"
+    return getattr(answer, "status", None), "a half" if left else "nothing"
+
+
 Probe: TypeAlias = Callable[[Ehr], Awaitable[Json]]
 
 DIFFERENCES: Mapping[Probe, tuple[Json, Json, Json]] = {
     # what is measured                        sandbox, HAPI 8.8.0, Medplum 5.2.13
     status_of_a_stale_update: (412, 409, 412),
     status_of_an_etag_that_is_none: (412, 500, 412),
+    a_transaction_with_a_stale_entry: ((412, "nothing"), (409, "nothing"), (412, "a half")),
     a_stale_delete: ("refused", "deletes", "refused"),
     status_of_a_read_after_delete: (410, 410, 404),
     versions_after_delete: ([False, True, True], [False, True, True], None),
