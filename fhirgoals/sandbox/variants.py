@@ -303,14 +303,14 @@ VARIANTS: Mapping[str, Variant] = _variants(
     ),
     Variant(
         name="half_kept_transactions",
-        does="keeps what came before the entry at which a transaction fails",
+        does="keeps what came before the failing entry of a transaction",
         knobs=Knobs(transactions="half_kept", unnamed_entries=True),
         source=f"{_MEDPLUM}: a transaction with one stale ifMatch is answered 412 and not rolled back",
         all_or_nothing=False,
     ),
     Variant(
         name="unnamed_transactions",
-        does="does not say at which entry a transaction failed",
+        does="does not say which entry of a transaction failed",
         knobs=Knobs(unnamed_entries=True),
         source=f"{_CAUTIOUS}: nothing obliges a server to say which entry failed",
     ),
