@@ -15,7 +15,7 @@ from fhirgoals.domain.records import Foreign
 from fhirgoals.domain.units import Json, Unit, Values, plain, value_text
 from fhirgoals.fhir.terminology import SYSTEM_SHORT
 from fhirgoals.mappers.assemble_plan import care_plan_units
-from fhirgoals.mappers.assembly import Assembly, given, labels_of, minted
+from fhirgoals.mappers.assembly import Assembly, by_beginning, given, labels_of, minted
 from fhirgoals.mappers.records import WireCarePlan, WireGoal, WireNote, WireTarget
 from fhirgoals.mappers.refs import Refs
 
@@ -223,6 +223,7 @@ def _align(
         if result[index] is None and member in seen and member not in result:
             result[index] = member
     _match(result, values, seen, lambda value: value_text(_without_kind(value)), alike=True)
+    _match_cut(result, values, seen, key)
     doubtful = _match(result, values, seen, lambda value: value_text(key(value)), alike=False)
     for member in doubtful[0]:
         assembly.held[Unit(owner, f"{kind}:{member}")] = "two_candidates"
@@ -240,6 +241,18 @@ def _align(
             assembly.held[unit] = "two_candidates"
         assembly.put(owner, unit.name, value)
     return tuple(member for member in result if member is not None)
+
+
+def _match_cut(
+    result: list[str | None], values: Sequence[Json], seen: Mapping[str, Json], key: Callable[[Json], Json]
+) -> None:
+    """Give the members whose text was cut there: the key is the same, and the text is the beginning of theirs."""
+    texts = [value.get("text") for value in values]
+    whole = {member: value for member, value in seen.items() if value.get("text") not in texts}
+    for index, value in enumerate(values):
+        if result[index] is None:
+            alike = {member: one.get("text") for member, one in whole.items() if key(one) == key(value)}
+            result[index] = by_beginning(texts[index], alike, result)
 
 
 def _without_kind(value: Json) -> Json:

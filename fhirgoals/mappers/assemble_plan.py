@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fhirgoals.domain.records import Foreign
 from fhirgoals.domain.units import Json, Unit, plain
 from fhirgoals.fhir.terminology import SYSTEM_SHORT
-from fhirgoals.mappers.assembly import Assembly, given, labels_of, minted
+from fhirgoals.mappers.assembly import Assembly, by_beginning, given, labels_of, minted
 from fhirgoals.mappers.records import WireActivity, WireCarePlan
 from fhirgoals.mappers.refs import Refs
 
@@ -33,10 +33,6 @@ def care_plan_units(assembly: Assembly, plan_id: str, record: WireCarePlan) -> t
     return _activities(assembly, plan_id, record.activities)
 
 
-_CUT = 8
-"""The fewest characters by which a text that was cut is known again."""
-
-
 def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActivity]) -> tuple[str, ...]:
     """Align the activities and keep them as steps and interventions; return our ids in the order of the record."""
     refs = assembly.refs
@@ -52,7 +48,7 @@ def _activities(assembly: Assembly, plan_id: str, activities: Sequence[WireActiv
         kind, member = names.get(activity.id or "") or names.get(activity.step_id or "") or (activity.role, "")
         if not member:
             minted_id = minted(kind, activity.id or plain(activity))
-            by_text = _by_text(activity, seen[kind], result) or _by_beginning(activity, cut[kind], result)
+            by_text = _by_text(activity, seen[kind], result) or by_beginning(activity.text, cut[kind], result)
             member = minted_id if minted_id in seen[kind] else by_text or minted_id
         while member in result:
             member = minted(kind, member, index)
@@ -95,22 +91,6 @@ def _by_text(activity: WireActivity, seen: Mapping[str, Json], taken: Sequence[s
     if not isinstance(activity.text, str):
         return None
     found = [member for member, text in seen.items() if text == activity.text and member not in taken]
-    return found[0] if len(found) == 1 else None
-
-
-def _by_beginning(activity: WireActivity, seen: Mapping[str, Json], taken: Sequence[str]) -> str | None:
-    """Return the one member whose text, last seen whole, begins with this activity's: a server may cut what it stores.
-
-    `seen` are those whose whole text stands nowhere any more.
-    """
-    text = activity.text
-    if not isinstance(text, str) or len(text) < _CUT:
-        return None
-    found = [
-        member
-        for member, whole in seen.items()
-        if member not in taken and isinstance(whole, str) and len(whole) > len(text) and whole.startswith(text)
-    ]
     return found[0] if len(found) == 1 else None
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from fhirgoals.domain.records import Foreign
 from fhirgoals.domain.units import Json, Unit, Values, plain, value_text
 from fhirgoals.fhir.terminology import ACT_CODE, INBOUND_SENSITIVITIES
 from fhirgoals.mappers.refs import Refs
+
+_CUT = 8
+"""The fewest characters by which a text that was cut is known again."""
 
 
 class Assembly:
@@ -40,6 +43,21 @@ class Assembly:
 def labels_of(codes: Iterable[tuple[str, str]]) -> list[str]:
     """Return the sensitivity codes among labels, sorted."""
     return sorted({code for system, code in codes if system == ACT_CODE and code in INBOUND_SENSITIVITIES})
+
+
+def by_beginning(text: Json, seen: Mapping[str, Json], taken: Sequence[str | None]) -> str | None:
+    """Return the one member whose text, last seen whole, begins with this one: a server may cut what it stores.
+
+    `seen` are texts by member, of those whose whole text stands nowhere any more; `taken` are members found already.
+    """
+    if not isinstance(text, str) or len(text) < _CUT:
+        return None
+    found = [
+        member
+        for member, whole in seen.items()
+        if member not in taken and isinstance(whole, str) and len(whole) > len(text) and whole.startswith(text)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def minted(kind: str, *content: Json) -> str:

@@ -292,6 +292,25 @@ async def test_a_server_that_keeps_less_is_no_edit(knobs: Knobs) -> None:
         assert await one.inbox() == []
 
 
+async def test_notes_of_theirs_that_a_server_cuts_at_our_write_are_the_same_notes() -> None:
+    """What the EHR's people wrote whole is cut when we send the goal back: our record keeps the whole, once."""
+    words = ["Managed it twice this week", "Slept well on all days"]
+    with world(Knobs(cut_text=12)) as one:
+        await started(one)
+        resource_id = str(one.goals()[SLEEP[:12]]["id"])
+        notes = [{"authorString": "A nurse", "text": text} for text in words]
+        one.change("Goal", resource_id, lambda tree: tree.update(note=[*tree.get("note", []), *notes]))
+        await one.sync()
+        await one.edit(PLAN, "g-sleep", text="Up by seven")
+        await one.sync()
+        cut = [str(note["text"]) for note in one.goals()["Up by seven"]["note"]]
+        assert [word[:12] for word in words] == cut[-2:]
+        await quiet(one)
+        [goal] = [goal for goal in (await one.plan(PLAN)).goals if goal.id == "g-sleep"]
+        assert await one.inbox() == []
+        assert sorted(entry.text for entry in goal.progress if entry.text[:12] in cut[-2:]) == words
+
+
 async def test_preview_names_what_sync_then_does(here: World) -> None:
     """The operations of a preview are those of the run that follows, and the preview itself writes nothing."""
     plan = example("01")
