@@ -291,6 +291,22 @@ def test_a_reference_to_a_withheld_goal_that_stays_is_a_leak(finished: Finished)
     assert "g-a and g-a1 still refer" in said
 
 
+def test_a_step_that_only_an_ehr_has_may_refer_to_a_withheld_goal(finished: Finished) -> None:
+    """It never came into our record, so nothing of it is ours to take out; one of ours that refers to it is a leak."""
+    finished.world.log.steps["Ax009"] = "there-9"
+    id_, _ = finished.resource("g-b")
+    resource_id, plan = finished.resource(PLAN, "CarePlan")
+    theirs = {"detail": {"description": "Ax009 from", "goal": [{"reference": f"Goal/{id_}"}]}}
+    others = [one for one in plan["activity"] if f"Goal/{id_}" not in json.dumps(one)]
+    goals = [one for one in plan["goal"] if one["reference"] != f"Goal/{id_}"]
+    changed = {**plan, "activity": [*others, theirs], "goal": goals, "text": {"status": "empty", "div": "<div/>"}}
+    finished.world.boxes[A].edit("CarePlan", resource_id, changed)
+    finished.world.log.withheld.add("g-b")
+    assert not [line for line in judge(finished.world).leak if "CarePlan" in line]
+    finished.world.log.steps["Ax009"] = "st-g-b"
+    assert [line for line in judge(finished.world).leak if "CarePlan" in line]
+
+
 @pytest.mark.parametrize("finished", ["blank"], indirect=True)
 def test_words_that_should_be_taken_back_and_stay_are_a_leak(finished: Finished) -> None:
     """The connection blanks what is withheld, and the words still stand."""
