@@ -40,7 +40,7 @@ from fhirgoals.sync.outcome import (
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO, plan_of
 from fhirgoals.sync.refusals import note_refusal, refused_lately
-from fhirgoals.sync.rows import at_revision, body_of, intent_of, item_of, link_of, note_losing_value, save_external
+from fhirgoals.sync.rows import at_revision, body_of, intent_of, keep_items, link_of, note_losing_value, save_external
 from fhirgoals.sync.sender import send_call, versions_left
 from fhirgoals.sync.unversioned import overwritten, trace, usable
 from fhirgoals.sync.versions import distrust, learn
@@ -199,20 +199,16 @@ class Writes:
     ) -> tuple[int, int]:
         """Keep what was read, raise what waits and close what no longer does; return (new items, open items)."""
         at = self.context.clock()
-        items = [item_of(view, one, at) for one in waiting]
-        keys = [item.key for item in items]
 
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> tuple[int, int]:
             for key, one in found.items():
                 link = view.links.get(key)
                 if link and (link.raw_hash, link.etag, link.version) != (content_hash(one.tree), one.etag, one.version):
                     state: Literal["ok", "withheld"] = "withheld" if link.state == "withheld" else "ok"
                     tx.links.put(link_of(view, link.kind, link.local_id, one, at, state))
-            new = sum(tx.inbox.raise_(item) for item in items)
-            tx.inbox.close_missing(view.connection, view.plan.id, keys, at, keep_units=not_judged)
-            return new
+            return keep_items(tx, view, waiting, not_judged, at)
 
-        return await self._write(work), len(items)
+        return await self._write(work)
 
     async def note_history(self, view: View, verdicts: list[Verdict]) -> None:
         """Keep the EHR's values that policy did not take (ignored, or lost a clash) in the history: closed items."""

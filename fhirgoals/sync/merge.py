@@ -112,7 +112,7 @@ def taken(seen: Seen) -> Json:
     """Return what our record gets when the EHR's value is taken.
 
     In a composite unit a part that the server never held as we gave it (it drops or cuts it), and did not change since,
-    keeps our value (design 5.3).
+    keeps our value (design 5.3). Of a value that a person rejected, only what is missing there counts as not held.
     """
     pair = seen.pair
     if pair is None or not isinstance(seen.theirs, dict) or not isinstance(pair.ours, dict):
@@ -121,7 +121,7 @@ def taken(seen: Seen) -> Json:
     ours = seen.ours if isinstance(seen.ours, dict) else {}
     value = dict(seen.theirs)
     for part in pair.ours.keys() | held.keys():
-        holds_less = not same_value(pair.ours.get(part), held.get(part))
+        holds_less = held.get(part) is None if pair.rev < 0 else not same_value(pair.ours.get(part), held.get(part))
         if holds_less and same_value(value.get(part), held.get(part)):
             value.pop(part, None)
             if part in ours:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 from fhirgoals.domain.records import Origin, Plan
-from fhirgoals.domain.units import Pair, Unit, touched
+from fhirgoals.domain.units import Pair, Unit, same_value, touched
 from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.store.inbox import Item
 from fhirgoals.store.intents import Intent
@@ -93,6 +93,32 @@ def item_of(view: View, waiting: Waiting, at: datetime) -> Item:
         who_may=() if waiting.kind == "guard" else WHO_MAY,  # the guard is for an operator to clear
         opened_at=at,
     )
+
+
+def keep_items(
+    tx: Tx, view: View, waiting: Sequence[Waiting], not_judged: Collection[Unit], at: datetime
+) -> tuple[int, int]:
+    """Raise what waits and close what no longer does; return (new items, open items).
+
+    What a person decided while the run was under way is not asked again: the next run judges it.
+    """
+    now = tx.bases.for_plan(view.connection, view.plan.id)
+    items = [item_of(view, one, at) for one in waiting if not _decided(view, now, one)]
+    new = sum(tx.inbox.raise_(item) for item in items)
+    keys = [item.key for item in items]
+    tx.inbox.close_missing(view.connection, view.plan.id, keys, at, keep_units=not_judged)
+    return new, len(items)
+
+
+def _decided(view: View, now: Mapping[Unit, Pair], waiting: Waiting) -> bool:
+    """Tell whether the pair of what waits is no longer the one that was judged: nobody but a person moves it so."""
+    if waiting.kind not in ("conflict", "proposal"):
+        return False
+    unit = Unit(waiting.owner, waiting.unit)
+    then, pair = view.bases.get(unit), now.get(unit)
+    if pair is None or then is None:
+        return pair is not None
+    return pair.rev != then.rev or not same_value(pair.theirs, then.theirs)
 
 
 def note_losing_value(tx: Tx, view: View, verdict: Verdict, at: datetime) -> None:

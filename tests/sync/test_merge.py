@@ -153,6 +153,14 @@ def test_parts_that_the_server_never_held_keep_our_value() -> None:
     assert taken(replace(seen, pair=None)) == theirs
 
 
+def test_of_a_rejected_value_only_what_is_missing_counts_as_not_held() -> None:
+    """Theirs was rejected and is taken after all: it is theirs that our record gets, not ours once more."""
+    ours = {"lifecycle": "active", "closure_reason": "moved", "status_reason": "a long reason"}
+    theirs = {"lifecycle": "on_hold", "status_reason": "a cold"}
+    rejected = Seen(Unit("g", "status"), Pair(ours, theirs, -1), ours, theirs, rev=3)
+    assert taken(rejected) == {"lifecycle": "on_hold", "status_reason": "a cold", "closure_reason": "moved"}
+
+
 def test_a_part_that_was_held_whole_is_taken_as_it_is_there() -> None:
     """Only what the server cut or dropped is ours to keep, and only while we still have it."""
     agreed = {"lifecycle": "active", "status_reason": "long"}

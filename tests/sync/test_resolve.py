@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
+from typing import Any
 
 import msgspec
 import pytest
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.errors import Refused
+from fhirgoals.errors import Outdated, Refused
 from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.fhir.http import Http
 from fhirgoals.store.inbox import Item
 from fhirgoals.sync.resolve import Choice, Resolved, resolve, resolve_all
 from tests.sync.test_run import PLAN, SLEEP, SOCIAL, quiet
@@ -239,6 +242,30 @@ async def test_a_later_edit_here_goes_out_instead(here: World) -> None:
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("take", ["ours", "theirs"])
+async def test_what_is_decided_while_a_run_is_under_way_is_not_asked_again(here: World, take: str) -> None:
+    """The run read both sides before the decision and ends after it: the item stays closed, the decision holds."""
+    item = await clashed(here)
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    decided: list[Resolved] = []
+
+    async def deciding(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "PUT" and not decided:
+            decided.append(await settled(here, item, take))
+        await here.sandbox.app(scope, receive, send)
+
+    here.http = Http(app=deciding)
+    with suppress(Outdated):  # a decision that is a revision of ours ends the run
+        await here.sync()
+    assert len(decided) == 1
+    assert await here.inbox() == []
+    await here.sync()
+    day = "2027-01-18" if take == "ours" else "2026-12-31"
+    assert (due_there(here), str(await day_here(here))) == (day, day)
+    assert await here.inbox() == []
+    await quiet(here)
 
 
 async def test_a_side_that_moved_since_is_refused(here: World) -> None:
