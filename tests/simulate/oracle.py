@@ -201,17 +201,11 @@ def _silent(case: Evidence, name: str) -> Iterator[str]:
         if case.not_comparable(key, there):
             continue
         mine, theirs = case.here.get(key, NOTHING), there.get(key, NOTHING)
-        if key[1] == "status" and "reason" in case.lost_there and _lifecycle(mine) == _lifecycle(theirs):
-            continue
         if key[1] == "order":
             mine, theirs = common(mine, theirs, case.hidden())
-        if mine != theirs and not case.explained(name, key, theirs):
+        if not case.same(key, mine, theirs) and not case.explained(name, key, theirs):
             line = f"silent: {key[1]} of {key[0]} is {mine} here and {theirs} at {name}"
             yield line
-
-
-def _lifecycle(status: str) -> str:
-    return status.partition("/")[0]
 
 
 def _broken_tree(case: Evidence, name: str) -> Iterator[str]:

@@ -90,7 +90,11 @@ class Finished:
 @pytest.fixture(params=["leave"])
 def finished(request: pytest.FixtureRequest) -> Finished:
     """A world that was pushed, in which both sides are the same."""
-    world = begun(Cell(), Random(1), CALM, typed=False, pushed=True, retract=request.param)
+    return _finished(Cell(), request.param)
+
+
+def _finished(cell: Cell, retract: str = "leave") -> Finished:
+    world = begun(cell, Random(1), CALM, typed=False, pushed=True, retract=retract)
     observe(world, A, settled=True)
     return Finished(world)
 
@@ -186,6 +190,17 @@ def test_an_item_of_another_unit_explains_nothing(finished: Finished) -> None:
     finished.ask(
         "proposal", "g-a", "status", {"lifecycle": "active"}, {"lifecycle": "active", "status_reason": "Ax002"}
     )
+    assert finished.moved() == {"silent"}
+
+
+def test_a_status_explains_itself_without_the_reason_that_the_server_dropped() -> None:
+    """The policy passed over a status with its reason; our next write of that goal cost it the reason there."""
+    finished = _finished(Cell("drops_fields", "ignore-ask"))
+    finished.change_there("g-a", lifecycleStatus="on-hold")
+    passed_over = {"lifecycle": "on_hold", "status_reason": "Ax001 cause"}
+    finished.ask("history", "g-a", "status", {"lifecycle": "active"}, passed_over)
+    assert finished.moved() == set()
+    finished.change_there("g-a", lifecycleStatus="cancelled")
     assert finished.moved() == {"silent"}
 
 
