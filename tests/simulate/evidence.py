@@ -79,7 +79,7 @@ class Evidence:
         return head == "after" and (member, "text") not in there
 
     def same(self, key: Key, one: str, other: str) -> bool:
-        """Tell whether two values are the same there: a server that stores no reasons keeps a status without its own."""
+        """Tell whether two values are the same there: one that stores no reasons keeps a status without its own."""
         if key[1] == "status" and "reason" in self.lost_there:
             one, other = one.partition("/")[0], other.partition("/")[0]
         return one == other
