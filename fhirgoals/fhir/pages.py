@@ -125,7 +125,8 @@ def versions(pages: Iterable[Resource], resource_type: str, resource_id: str) ->
                 if resource.get("id") == resource_id:
                     meta = resource.get("meta")
                     updated = string(meta.get("lastUpdated")) if isinstance(meta, dict) else None
-                    found.append(Version(version_of(resource), resource, updated or modified))
+                    version = version_of(resource) or (etag_version(etag) if etag else None)
+                    found.append(Version(version, resource, updated or modified))
             elif _is_deletion(request, response):
                 found.append(Version(_deleted_version(entry, request, etag), None, modified))
     return tuple(found)

@@ -692,6 +692,17 @@ async def test_a_deletion_tells_its_version_by_etag_or_status() -> None:
     assert versions == (Version("5", None, None), Version(None, None, "2026-01-02T00:00:00Z"))
 
 
+async def test_a_version_without_meta_is_told_by_the_etag_of_its_entry() -> None:
+    """Some servers leave meta out of every body (Helios); `entry.response.etag` names the version all the same."""
+    newer, older = {"resourceType": "Goal", "id": "g1"}, {"resourceType": "Goal", "id": "g1"}
+    entries = [
+        {"resource": newer, "response": {"etag": 'W/"2"'}},
+        {"resource": older, "response": {"etag": 'W/"1"'}},
+    ]
+    versions = await Rig(ok({"resourceType": "Bundle", "entry": entries})).client.history("Goal", "g1")
+    assert versions == (Version("2", newer, None), Version("1", older, None))
+
+
 async def test_a_history_with_a_deletion_is_asked_on() -> None:
     """HAPI 8.8.0 leaves the oldest version out of total and page for each deletion, and gives it by offset."""
     deletion = {"request": {"method": "DELETE", "url": "Goal/g1/_history/3"}, "response": {"etag": 'W/"3"'}}
