@@ -19,7 +19,8 @@ from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.decide import Kind, Place
 from fhirgoals.sync.reading import Found
-from fhirgoals.sync.view import Key, View, content_hash, refs_of
+from fhirgoals.sync.tree import half_moved
+from fhirgoals.sync.view import Key, View, content_hash, refs_of, there_of
 
 KINDS: tuple[Kind, ...] = ("Goal", "CarePlan")
 
@@ -75,24 +76,35 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 born.append(tree)
             else:
                 others.append(tree)
-    missing = await _read_themselves(client, view, patient, found)
+    known = {key: replace(one, etag=view.links[key].etag) for key, one in found.items() if _as_known(view, key, one)}
+    found, missing = await _read_themselves(client, view, patient, known)
+    if half_moved(there_of(view, found, missing).theirs.assembled.values, view.bases):
+        # The other half of a move may stand there already, and the search not show it yet (rule R9).
+        believed = {key: one for key, one in found.items() if key[0] != "Goal" or key not in known}
+        found, gone = await _read_themselves(client, view, patient, believed)
+        missing |= gone
     return Reading(found, missing, tuple(strays), tuple(born), tuple(others), quarantined)
 
 
-async def _read_themselves(client: EhrClient, view: View, patient: str, found: dict[Key, Found]) -> dict[Key, Place]:
-    """Read each linked resource that a search did not show, or showed changed, and return those that are not there.
+def _as_known(view: View, key: Key, shown: Found) -> bool:
+    """Tell whether a search shows a resource as it was last seen: that is taken, with the ETag as the server itself
+    writes it (strong, weak or bare). What it shows changed may be older than that (an index, a cache)."""
+    link = view.links[key]
+    same_version = shown.version is not None and shown.version == link.version
+    return same_version and content_hash(shown.tree) == link.raw_hash
 
-    A search may lag behind (an index, a cache). What it shows as it was last seen is taken, with the ETag as the server
-    itself writes it: strong, weak or bare.
-    """
+
+async def _read_themselves(
+    client: EhrClient, view: View, patient: str, believed: Mapping[Key, Found]
+) -> tuple[dict[Key, Found], dict[Key, Place]]:
+    """Read each linked resource that is not believed as it was shown; return all that is there, and what is not."""
+    found: dict[Key, Found] = {}
     missing: dict[Key, Place] = {}
     for key, link in view.links.items():
-        if link.resource_id is None:
+        if key in believed:
+            found[key] = believed[key]
             continue
-        shown = found.pop(key, None)
-        as_known = shown is not None and shown.version is not None and shown.version == link.version
-        if shown is not None and as_known and content_hash(shown.tree) == link.raw_hash:
-            found[key] = replace(shown, etag=link.etag)
+        if link.resource_id is None:
             continue
         answer = await client.read(key[0], link.resource_id)
         match answer:
@@ -105,7 +117,7 @@ async def _read_themselves(client: EhrClient, view: View, patient: str, found: d
                 missing[key] = Place.UNREADABLE
             case _:
                 raise not_answered(view.connection, key[0], answer)
-    return missing
+    return found, missing
 
 
 def without_other_plans(tx: Tx, view: View, reading: Reading) -> Reading:

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from fhirgoals.fhir.rest import Precondition
-from tests.sync.world import World, started, world
+from fhirgoals.sandbox.knobs import Knobs
+from tests.sync.world import START, World, started, world
 
 PLAN = "plan-dep-01"
 CHILD, OLD, NEW = "g-sleep", "g-selfcare", "g-resilience"
@@ -119,6 +120,24 @@ async def test_a_child_without_a_parent_is_believed_at_the_second_reading(here: 
     assert await asked(here) == [("proposal", None)]
     assert await parents_there(here, CHILD) == []
     await quiet(here)
+
+
+async def test_a_search_that_lags_does_not_make_half_of_a_move_out_of_a_whole_one() -> None:
+    """One half was read by its id, the search still shows the other as it was: what may be half is read itself."""
+    times = [START]
+    with world(clock=lambda: times[0], policy=AUTO, overlap_s=10) as here:
+        await started(here)
+        here.sandbox.knobs = Knobs(stale_search_s=60)
+        times[0] += timedelta(seconds=30)
+        await take_from(here, OLD, CHILD)
+        await here.sync()
+        await give_to(here, NEW, CHILD)
+        times[0] += timedelta(seconds=45)
+        here.now += timedelta(seconds=45)
+        await here.sync()
+        items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+        assert [(item.kind, item.theirs) for item in items] == [("proposal", [NEW])]
+        await quiet(here)
 
 
 async def test_two_parents_there_are_a_question_at_the_second_reading(here: World) -> None:
