@@ -182,20 +182,20 @@ async def _without_its_identifier(
 ) -> tuple[View, There, str | None]:
     """Look for a create in doubt at a server that may have dropped our identifier: by all that was sent.
 
-    One that is equal in every unit is ours. One that only says the same words may be: it is left to a person, and no
-    second one is made.
+    Each is taken as it was first stored: somebody may have edited it since. One that bears our id, or is equal in every
+    unit, is ours. One that only says the same words may be: it is left to a person, and no second one is made.
     """
     result = await context.client.search(intent.kind, [("patient", view.patient or "")])
     linked = {link.resource_id for link in view.links.values()}
-    alike = [
-        found_of(str(tree["id"]), tree)
-        for tree in result.entries
-        if isinstance(tree.get("id"), str) and tree["id"] not in linked and _says_the_same(tree, body_of(intent))
-    ]
-    equal = [one for one in alike if _holds_what_was_sent(view, there, intent, one)]
-    if len(equal) == 1:
+    unknown = [tree for tree in result.entries if isinstance(tree.get("id"), str) and tree["id"] not in linked]
+    first = [await _oldest(context, intent, tree) for tree in unknown if not stamp.identifiers(tree)]
+    alike = [one for one in first if _says_the_same(one.tree, body_of(intent))]
+    stamped = [one for one in first if view.config.operation_id_kept and stamp.operation_id(one.tree) == intent.id]
+    ours = stamped or [one for one in alike if _holds_what_was_sent(view, there, intent, one)]
+    if len(ours) == 1:
+        units = _as_stored(view, there, intent, ours[0])
         key = (intent.kind, intent.local_id)
-        view, there = await writes.landed(view, there, key, equal[0], sent_units(intent), "recovered", None)
+        view, there = await writes.landed(view, there, key, ours[0], units, "recovered", None)
         return view, there, None
     if alike:
         return view, there, "may_stand_there"
@@ -206,7 +206,7 @@ async def _without_its_identifier(
 
 def _says_the_same(tree: Resource, body: Resource) -> bool:
     words = "description" if tree.get("resourceType") == "Goal" else "title"
-    return words in body and tree.get(words) == body.get(words) and not stamp.identifiers(tree)
+    return words in body and tree.get(words) == body.get(words)
 
 
 def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[Unit, Sent]:
@@ -230,13 +230,15 @@ async def _first_version(context: Context, intent: Intent, resource_id: str) -> 
 
     Without a history it is taken to hold what was sent.
     """
-    versions = await context.client.history(intent.kind, resource_id)
-    stored = [one for one in versions or () if one.tree is not None]
-    if stored:
-        oldest = stored[-1].tree
-        if oldest is not None:
-            return found_of(resource_id, oldest)
-    return Found(resource_id, body_of(intent))
+    return await _oldest(context, intent, {**body_of(intent), "id": resource_id})
+
+
+async def _oldest(context: Context, intent: Intent, otherwise: Resource) -> Found:
+    """Return a resource as it was first stored; without a history as it is said to be."""
+    resource_id = str(otherwise["id"])
+    versions = await context.client.history(intent.kind, resource_id) or ()
+    trees = [one.tree for one in versions if one.tree is not None]
+    return found_of(resource_id, trees[-1] if trees else otherwise)
 
 
 async def _updated(
