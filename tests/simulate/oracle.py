@@ -100,7 +100,7 @@ def _outside(case: Evidence, edit: Edit) -> bool:
 
 
 def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
-    if any(side.get(edit.key, NOTHING) == edit.value for side in (case.here, *case.there.values())):
+    if any(_stands(side, edit) for side in (case.here, *case.there.values())):
         return True
     if edit.key[1] == "order" and edit.side == "here":
         return True  # it follows from the tree: any later move changes it
@@ -124,6 +124,18 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
     decided = [item for item in case.kept if case.stands_for(item, edit.key)]
     kept = {part for item in decided for value in (item.ours, item.theirs) for part in parts(item.unit, value)}
     return edit.value in kept
+
+
+def _stands(side: sides.Side, edit: Edit) -> bool:
+    """Tell whether a side says what an edit wrote.
+
+    A step that an EHR reworded is another one to us where it has no id: its word may stand in either.
+    """
+    if side.get(edit.key, NOTHING) == edit.value:
+        return True
+    goal, what = edit.key
+    steps = (value for (own, key), value in side.items() if own == goal and key.startswith("step "))
+    return what.startswith("step ") and edit.value != NOTHING and edit.value in steps
 
 
 def _kept_whole(case: Evidence, item: Item, edit: Edit) -> bool:

@@ -156,6 +156,19 @@ def test_an_edit_in_an_item_that_closed_by_itself_is_lost(finished: Finished) ->
     assert finished.moved() == {"lost"}
 
 
+def test_a_step_that_became_two_is_not_lost_while_its_word_stands_in_either(finished: Finished) -> None:
+    """The EHR reworded a step that has no id, so it is a second one to us; what we wrote stands in the first."""
+    finished.world.log.steps |= {"Hx001": "there-1", "Ax002": "there-1"}
+    finished.world.noted(1, "here", ("g-a", "step there-1"), "Hx001", "Ax000")
+    assert finished.moved() == {"lost"}
+    texts = {"step-1": "Hx001 runs", "step-2": "Ax002 runs"}
+    steps = [{"id": own, "text": text, "status": "planned"} for own, text in texts.items()]
+    finished.change_here("g-a", steps=steps)
+    for own in ("st-g-a", *texts):
+        finished.ask("proposal", PLAN, f"steps:{own}", {"goal": "g-a"}, None)
+    assert "lost" not in finished.moved()
+
+
 # -- doubled --
 
 
