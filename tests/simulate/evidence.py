@@ -27,20 +27,24 @@ class Evidence:
             first_word(entry["text"]): entry["id"] for goal in self.plan["goals"] for entry in goal.get("progress", ())
         }
         self.items = items_of(self.raw)
+        self.there = {name: world.there(name) for name in world.names}
         self._name_steps_without_words()
         self.here = sides.named_by_log(sides.here(self.plan), self.steps)
-        self.there = {name: world.there(name) for name in world.names}
         self.waiting = [item for item in self.items if item.open]
         self.kept = [item for item in self.items if item.open or item.kind == "history" or item.by_person]
         self.kept_text = "\n".join(item.text for item in self.kept)
         self.lost_there = self.cell.lost_there
 
     def _name_steps_without_words(self) -> None:
-        """A step whose words are still asked about has none here yet: the question says which it is."""
+        """A step whose words are still asked about has none here yet: the question says which it is.
+
+        Only by words that stand there: a step without an id that gets others is another step to us, with a new id.
+        """
+        standing = {value for side in self.there.values() for (_, what), value in side.items() if what[:5] == "step "}
         for item in self.items:
             if item.unit.startswith("step:") and item.unit.endswith(".text"):
                 for word, step in self.log.steps.items():
-                    if step not in self.steps and word in item.text:
+                    if step not in self.steps and word in item.text and word in standing:
                         self.steps[step] = item.unit.partition(":")[2].rpartition(".")[0]
 
     def told_of_absence(self, name: str, goal: str) -> bool:

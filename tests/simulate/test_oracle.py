@@ -217,6 +217,20 @@ def test_a_status_explains_itself_without_the_reason_that_the_server_dropped() -
     assert finished.moved() == {"silent"}
 
 
+def test_a_step_that_got_other_words_is_asked_about_under_another_id(finished: Finished) -> None:
+    """What was decided on its words of before, under the id that it had by them, does not name it any more."""
+    _, body = finished.resource(PLAN, "CarePlan")
+    step = {"goal": body["activity"][0]["detail"]["goal"], "status": "not-started", "description": "Ax002 twice a day"}
+    finished.change_there(PLAN, "CarePlan", activity=[*body["activity"], {"detail": step}])
+    finished.world.log.steps |= {"Ax001": "there-1", "Ax002": "there-1"}
+    finished.ask("history", PLAN, "step:step-1.text", None, "Ax001 from the ward")
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at")
+    assert finished.moved() == {"silent"}
+    [goal] = [key[0] for key in finished.world.there(A) if key[1] == "step there-1"]
+    finished.ask("proposal", PLAN, "steps:step-2", None, {"goal": goal})
+    assert finished.moved() == set()
+
+
 def test_a_goal_that_is_not_there_is_silent(finished: Finished) -> None:
     """A resource vanished, and nobody is told."""
     finished.world.boxes[A].storage.delete("Goal", finished.resource("g-b")[0])
