@@ -43,7 +43,7 @@ from fhirgoals.sync.refusals import note_refusal, refused_lately
 from fhirgoals.sync.rows import at_revision, body_of, intent_of, keep_items, link_of, note_losing_value, save_external
 from fhirgoals.sync.sender import send_call, versions_left
 from fhirgoals.sync.unversioned import overwritten, trace, usable
-from fhirgoals.sync.versions import distrust, learn
+from fhirgoals.sync.versions import distrust, learn, stayed
 from fhirgoals.sync.view import (
     Key,
     View,
@@ -289,7 +289,7 @@ class Writes:
         if call.creates and not answer.created:
             # It was there already: what stands there need not be what we sent now. `recover` takes it over.
             return view, there, NotLanded("doubt")
-        if answer.etag_source != "header" and view.trusted:
+        if view.trusted and (answer.etag_source != "header" or stayed(call.etag, found.etag)):
             at = self.context.clock()
             await self._write(lambda tx: distrust(tx, view.connection, at))
             view = replace(view, trusted=False)

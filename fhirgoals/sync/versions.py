@@ -24,7 +24,12 @@ def distrust(tx: Tx, connection: str, at: datetime) -> None:
     tx.cursors.set(connection, _SCOPE, {"trusted": False}, at)
 
 
+def stayed(sent: str | None, answered: str | None) -> bool:
+    """Tell whether a change did not move the version: the ETag in the answer is the one that was sent."""
+    return sent is not None and sent == answered
+
+
 def learn(tx: Tx, connection: str, sent: str | None, answered: str | None, at: datetime) -> None:
-    """Keep that a change did not move the version, where the ETag in the answer is the one that was sent."""
-    if sent is not None and sent == answered and trusted(tx, connection):
+    """Keep that a change did not move the version, where it did not."""
+    if stayed(sent, answered) and trusted(tx, connection):
         distrust(tx, connection, at)

@@ -1,0 +1,69 @@
+"""Servers whose versions do not move: what somebody there wrote between our reading and our write is never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from fhirgoals.fhir.wire import Request
+from fhirgoals.sandbox.variants import VARIANTS
+from fhirgoals.sync.versions import trusted
+from tests.sync.test_run import PLAN, SLEEP, SOCIAL, put_priority, quiet, started
+from tests.sync.world import World, world
+
+
+@pytest.fixture
+def here() -> Iterator[World]:
+    with world(VARIANTS["version_always_1"].knobs) as one:
+        yield one
+
+
+class Busy:
+    """A network on which somebody at the EHR edits a goal right before our first update: that one, or the other."""
+
+    def __init__(self, here: World, ids: tuple[str, ...], *, same: bool) -> None:
+        self.inner = here.http
+        self.here = here
+        self.ids = ids
+        self.same = same
+        self.done = False
+
+    async def send(self, request: Request) -> Any:
+        if request.method == "PUT" and not self.done:
+            self.done = True
+            [id_] = [one for one in self.ids if request.url.endswith(f"/{one}") == self.same]
+            self.here.change("Goal", id_, lambda tree: put_priority(tree, "low"))
+        return await self.inner.send(request)
+
+
+async def synced(here: World, *, same: bool) -> None:
+    """Change two goals here and sync while the EHR is at one of them."""
+    await started(here)
+    ids = tuple(str(here.goals()[text]["id"]) for text in (SLEEP, SOCIAL))
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    await here.edit(PLAN, "g-social", text="See two")
+    here.http = cast("Any", Busy(here, ids, same=same))
+    await here.sync()
+    assert {"Up by seven", "See two"} <= set(here.goals())
+    assert not await here.store.read(lambda tx: trusted(tx, here.connection))
+
+
+async def test_the_first_update_already_looks_for_what_it_went_over(here: World) -> None:
+    """Its answer shows that no ETag held it: the edit that it went over is in the history."""
+    await synced(here, same=True)
+    items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+    assert [(one.kind, one.unit, one.why, one.theirs) for one in items] == [
+        ("history", "priority", "overwritten_there", "low")
+    ]
+    await quiet(here)
+
+
+async def test_the_second_update_of_that_run_is_read_before(here: World) -> None:
+    """What the first answer showed holds at once: an edit of the next goal is seen, and taken as the policy says."""
+    await synced(here, same=False)
+    plan = await here.plan(PLAN)
+    assert [plan.goal(one).priority for one in ("g-sleep", "g-social")].count("low") == 1
+    assert await here.inbox() == []
+    await quiet(here)
