@@ -42,7 +42,7 @@ from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO, plan_of
 from fhirgoals.sync.refusals import note_refusal, refused_lately
 from fhirgoals.sync.rows import at_revision, body_of, intent_of, keep_items, link_of, note_losing_value, save_external
 from fhirgoals.sync.sender import send_call, versions_left
-from fhirgoals.sync.unversioned import overwritten, trace, usable
+from fhirgoals.sync.unversioned import NONE_OF_THEM, usable, went_over
 from fhirgoals.sync.versions import distrust, learn, stayed
 from fhirgoals.sync.view import (
     Key,
@@ -183,7 +183,7 @@ class Writes:
             view, there = await self.deleted(view, there, call.key, intent.units)
             return view, there, Landed(await versions_left(self.context.client, call))
         if isinstance(answer, Stored):
-            return await self._stored(view, there, call, intent, answer)
+            return await self._stored(view, there, call, intent, answer, first=first)
         why = why_not(answer)
         if why == "refused":
             at = self.context.clock()
@@ -277,7 +277,7 @@ class Writes:
         await self._write(lambda tx: tx.intents.close(intent_id))
 
     async def _stored(
-        self, view: View, there: There, call: Call, intent: Intent, answer: Stored
+        self, view: View, there: There, call: Call, intent: Intent, answer: Stored, *, first: bool
     ) -> tuple[View, There, Landed | NotLanded]:
         found = await stored_as(self.context.client, call.kind, answer.resource_id or call.resource_id, answer)
         if found is None:
@@ -296,23 +296,15 @@ class Writes:
         action = "push" if call.way == "write" else "retract"
         held_to_it = call.creates or usable(view, call.etag)
         if not held_to_it:
-            await self._note_overwritten(view, there, call, found)
-        only = None if held_to_it else intent.id
+            await self.note_history(view, await went_over(self.context.client, view, there, call, found))
+        # A call that was repeated may still come once more where no ETag keeps it from that: it stays a candidate.
+        only = None if held_to_it else intent.id if first else NONE_OF_THEM
         view, there = await self.landed(view, there, call.key, found, call.units, action, call.etag, only=only)
         return (
             view,
             there,
             Landed(await versions_left(self.context.client, call) if call.way != "write" or call.unsays else None),
         )
-
-    async def _note_overwritten(self, view: View, there: There, call: Call, found: Found) -> None:
-        """Keep what somebody there wrote between the last reading and a call that no ETag held back."""
-        stored = content_hash(found.tree)
-        traced = await trace(
-            self.context.client, call.key, found.resource_id, call.before, lambda tree: content_hash(tree) == stored
-        )
-        if traced is not None and traced.ours is not None:
-            await self.note_history(view, overwritten(view, there, call.key, traced.ours, traced.overwritten))
 
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
         """tx2 of a delete: forget link and pairs, so that what is shared again is created anew."""

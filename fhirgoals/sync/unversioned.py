@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fhirgoals.domain.units import Pair, Unit, Values, same_value
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.sync.call import Call
 from fhirgoals.sync.changes import found_of
 from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
@@ -21,6 +22,10 @@ from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, refs_of
 AGAIN_REV = -1
 """The revision of a pair whose value there is not what we last sent, though a call of ours put it there: ours is newer
 and goes out again."""
+
+
+NONE_OF_THEM = ""
+"""The id of no intent: what landed settles none, since each may still come."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,15 @@ async def trace(
     ours = places[-1]
     built_on = max((place for place in as_known if place < ours), default=-1)
     return Trace(found_of(resource_id, trees[ours]), tuple(trees[built_on + 1 : ours]))
+
+
+async def went_over(client: EhrClient, view: View, there: There, call: Call, found: Found) -> list[Verdict]:
+    """Return what somebody there wrote between the last reading and a call that no ETag held back."""
+    stored = content_hash(found.tree)
+    traced = await trace(client, call.key, found.resource_id, call.before, lambda tree: content_hash(tree) == stored)
+    if traced is None or traced.ours is None:
+        return []
+    return overwritten(view, there, call.key, traced.ours, traced.overwritten)
 
 
 def overwritten(view: View, there: There, key: Key, ours: Found, others: tuple[Resource, ...]) -> list[Verdict]:

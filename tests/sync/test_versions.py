@@ -9,8 +9,9 @@ import pytest
 
 from fhirgoals.fhir.wire import Request
 from fhirgoals.sandbox.variants import VARIANTS
+from fhirgoals.sync.recover import LATEST
 from fhirgoals.sync.versions import trusted
-from tests.sync.test_run import PLAN, SLEEP, SOCIAL, put_priority, quiet, started
+from tests.sync.test_run import PLAN, SLEEP, SOCIAL, Sluggish, put_priority, quiet, started
 from tests.sync.world import World, world
 
 
@@ -67,3 +68,27 @@ async def test_the_second_update_of_that_run_is_read_before(here: World) -> None
     assert [plan.goal(one).priority for one in ("g-sleep", "g-social")].count("low") == 1
     assert await here.inbox() == []
     await quiet(here)
+
+
+async def test_a_call_that_was_repeated_may_come_once_more(here: World) -> None:
+    """The answer to the repeat shows that nothing keeps the first try away: what that goes over is in the history."""
+    await started(here)
+    id_ = str(here.goals()[SLEEP]["id"])
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    plain, slow = here.http, Sluggish(here.http)
+    here.http = cast("Any", slow)
+    await here.sync()
+    here.http = plain
+    await here.sync()
+    assert "Up by seven" in here.goals()
+    here.change("Goal", id_, lambda tree: put_priority(tree, "low"))
+    slow.under_way = slow.under_way[:1]
+    await slow.deliver()
+    await here.sync()
+    items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+    assert ("priority", "overwritten_there", "low") in [(one.unit, one.why, one.theirs) for one in items]
+    await quiet(here)
+    here.now += 2 * LATEST
+    await here.edit(PLAN, "g-sleep", text="Up by six")
+    await here.sync()
+    assert await here.store.read(lambda tx: tx.intents.all_open(here.connection)) == ()
