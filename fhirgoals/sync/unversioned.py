@@ -75,7 +75,9 @@ def overwritten(view: View, there: There, key: Key, ours: Found, others: tuple[R
     before = there.theirs.assembled.values
     lost: dict[Unit, Verdict] = {}
     for tree in others:
-        for unit, value in _values(view, there, key, replace(ours, tree=tree)).items():
+        values = _values(view, there, key, replace(ours, tree=tree))
+        for unit in before.keys() | values.keys():  # what they took out counts too
+            value = values.get(unit)
             if not same_value(value, before.get(unit)) and not same_value(value, after.get(unit)):
                 lost[unit] = Verdict(Seen(unit, view.bases.get(unit), None, value), Action.IGNORE, "overwritten_there")
     return list(lost.values())

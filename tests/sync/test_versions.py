@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias, cast
 
 import pytest
 
+from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.fhir.wire import Request
 from fhirgoals.sandbox.variants import VARIANTS
 from fhirgoals.sync.recover import LATEST
 from fhirgoals.sync.versions import trusted
 from tests.sync.test_run import PLAN, SLEEP, SOCIAL, Sluggish, put_priority, quiet, started
 from tests.sync.world import World, world
+
+Edit: TypeAlias = Callable[[dict[str, Tree]], object]
 
 
 @pytest.fixture
@@ -24,10 +27,11 @@ def here() -> Iterator[World]:
 class Busy:
     """A network on which somebody at the EHR edits a goal right before our first update: that one, or the other."""
 
-    def __init__(self, here: World, ids: tuple[str, ...], *, same: bool) -> None:
+    def __init__(self, here: World, ids: tuple[str, ...], edit: Edit, *, same: bool) -> None:
         self.inner = here.http
         self.here = here
         self.ids = ids
+        self.edit = edit
         self.same = same
         self.done = False
 
@@ -35,17 +39,21 @@ class Busy:
         if request.method == "PUT" and not self.done:
             self.done = True
             [id_] = [one for one in self.ids if request.url.endswith(f"/{one}") == self.same]
-            self.here.change("Goal", id_, lambda tree: put_priority(tree, "low"))
+            self.here.change("Goal", id_, self.edit)
         return await self.inner.send(request)
 
 
-async def synced(here: World, *, same: bool) -> None:
+def low(tree: dict[str, Tree]) -> None:
+    put_priority(tree, "low")
+
+
+async def synced(here: World, edit: Edit = low, *, same: bool) -> None:
     """Change two goals here and sync while the EHR is at one of them."""
     await started(here)
     ids = tuple(str(here.goals()[text]["id"]) for text in (SLEEP, SOCIAL))
     await here.edit(PLAN, "g-sleep", text="Up by seven")
     await here.edit(PLAN, "g-social", text="See two")
-    here.http = cast("Any", Busy(here, ids, same=same))
+    here.http = cast("Any", Busy(here, ids, edit, same=same))
     await here.sync()
     assert {"Up by seven", "See two"} <= set(here.goals())
     assert not await here.store.read(lambda tx: trusted(tx, here.connection))
@@ -57,6 +65,16 @@ async def test_the_first_update_already_looks_for_what_it_went_over(here: World)
     items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
     assert [(one.kind, one.unit, one.why, one.theirs) for one in items] == [
         ("history", "priority", "overwritten_there", "low")
+    ]
+    await quiet(here)
+
+
+async def test_what_was_taken_out_there_and_put_back_is_in_the_history(here: World) -> None:
+    """A removal is an edit too: the call that went over it put back what it was built on."""
+    await synced(here, lambda tree: tree.pop("priority"), same=True)
+    items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+    assert [(one.kind, one.unit, one.why, one.theirs) for one in items] == [
+        ("history", "priority", "overwritten_there", None)
     ]
     await quiet(here)
 
@@ -81,7 +99,7 @@ async def test_a_call_that_was_repeated_may_come_once_more(here: World) -> None:
     here.http = plain
     await here.sync()
     assert "Up by seven" in here.goals()
-    here.change("Goal", id_, lambda tree: put_priority(tree, "low"))
+    here.change("Goal", id_, low)
     slow.under_way = slow.under_way[:1]
     await slow.deliver()
     await here.sync()

@@ -144,7 +144,7 @@ class World:
     def care_plans(self) -> list[Resource]:
         return list(self.sandbox.storage.resources("CarePlan"))
 
-    def change(self, kind: str, resource_id: str, edit: Callable[[dict[str, Tree]], None]) -> None:
+    def change(self, kind: str, resource_id: str, edit: Callable[[dict[str, Tree]], object]) -> None:
         """Edit one resource there as an EHR user would: a new version of it."""
         tree = next(one for one in self.sandbox.storage.resources(kind) if one["id"] == resource_id)
         edit(tree)
