@@ -41,6 +41,7 @@ from fhirgoals.sync.release import with_release
 from fhirgoals.sync.together import Together
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
+from fhirgoals.sync.unversioned import watched
 from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, there_of, with_bases
 
 TRIES = 4
@@ -267,6 +268,7 @@ class Runner:
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
                 reading = await self._read(view, patient, counts)
+            view = await watched(context, view, reading.found)
             view, remembered = await self._second_look(view, reading)
             shown = _with_misfiled(shown, view, reading)
             as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown

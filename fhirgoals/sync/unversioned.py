@@ -7,16 +7,19 @@ as it is; it is looked for by its id or its content until it is too old to come.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from fhirgoals.domain.units import Pair, Unit, Values, same_value
 from fhirgoals.fhir.client import EhrClient
-from fhirgoals.fhir.exact_json import Resource
+from fhirgoals.fhir.exact_json import Resource, loads
+from fhirgoals.store.links import Link
 from fhirgoals.sync.call import Call
 from fhirgoals.sync.changes import found_of
+from fhirgoals.sync.context import Context
 from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
+from fhirgoals.sync.versions import distrust
 from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, refs_of
 
 AGAIN_REV = -1
@@ -39,6 +42,27 @@ class Trace:
 def usable(view: View, etag: str | None) -> bool:
     """Tell whether an ETag holds a call to the version that it was built on."""
     return etag is not None and view.trusted
+
+
+async def watched(context: Context, view: View, found: Mapping[Key, Found]) -> View:
+    """Return the view, which trusts versions no more where a resource moved since it was last seen and its ETag did
+    not; that is kept before anything else is: what calls in doubt were built on is forgotten with the next one."""
+    if not view.trusted or not any(
+        key in view.links and moved_alone(view.links[key], one) for key, one in found.items()
+    ):
+        return view
+    at = context.clock()
+    await context.store.write(lambda tx: distrust(tx, view.connection, at))
+    return replace(view, trusted=False)
+
+
+def moved_alone(link: Link, now: Found) -> bool:
+    """Tell whether a resource moved and its ETag did not."""
+    if now.etag is None or now.etag != link.etag or link.raw is None:
+        return False
+    content = content_hash(now.tree)
+    before = None if link.raw_hash == content else loads(link.raw)
+    return isinstance(before, dict) and content_hash(before) != content
 
 
 async def trace(

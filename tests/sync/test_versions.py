@@ -110,3 +110,20 @@ async def test_a_call_that_was_repeated_may_come_once_more(here: World) -> None:
     await here.edit(PLAN, "g-sleep", text="Up by six")
     await here.sync()
     assert await here.store.read(lambda tx: tx.intents.all_open(here.connection)) == ()
+
+
+async def test_a_call_in_doubt_does_not_go_over_what_was_asked_about_since(here: World) -> None:
+    """The resource moved and its ETag did not: that is known before what the call was built on is forgotten."""
+    await started(here)
+    id_ = str(here.goals()[SLEEP]["id"])
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    plain = here.http
+    here.http = cast("Any", Sluggish(plain))
+    await here.sync()
+    here.http = plain
+    here.change("Goal", id_, lambda tree: tree.update(description={"text": "Their words"}))
+    await here.sync()
+    await here.sync()
+    assert "Their words" in here.goals()
+    assert await here.inbox() == [("conflict", "g-sleep", "text")]
+    await quiet(here)
