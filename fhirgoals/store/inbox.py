@@ -91,15 +91,9 @@ class Inbox:
         self, *, open_only: bool = True, connection: str | None = None, plan_id: str | None = None
     ) -> tuple[Item, ...]:
         """Return the items, the oldest first; of one connection and one plan where given."""
-        table = schema.inbox
-        wanted = sa.select(table).order_by(table.c.id)
-        if open_only:
-            wanted = wanted.where(table.c.closed_at.is_(None))
-        if connection is not None:
-            wanted = wanted.where(table.c.connection == connection)
-        if plan_id is not None:
-            wanted = wanted.where(table.c.plan_id == plan_id)
-        return tuple(_item(row) for row in self._connection.execute(wanted))
+        wanted = {"at": connection, "of": plan_id}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return tuple(_item(row) for row in self._connection.execute(_items(*given, open_only=open_only), given))
 
     def show(self, item_id: int) -> Item | None:
         """Return the item, open or closed, or `None`."""
@@ -124,6 +118,14 @@ _OPEN = (
     )
     .order_by(schema.inbox.c.id)
 )
+
+
+@cache
+def _items(*given: str, open_only: bool) -> sa.Select[Any]:
+    table = schema.inbox
+    wheres = {"at": table.c.connection == sa.bindparam("at"), "of": table.c.plan_id == sa.bindparam("of")}
+    wanted = sa.select(table).where(*(wheres[name] for name in given)).order_by(table.c.id)
+    return wanted.where(table.c.closed_at.is_(None)) if open_only else wanted
 
 
 @cache

@@ -49,6 +49,7 @@ _OF_PLAN = (
     .order_by(schema.intents.c.opened_at, schema.intents.c.id)
 )
 
+_OPENED = sa.insert(schema.intents)
 _MARKED = sa.update(schema.intents).where(schema.intents.c.id == sa.bindparam("of"))
 _CLOSED = sa.delete(schema.intents).where(schema.intents.c.id == sa.bindparam("of"))
 
@@ -63,7 +64,7 @@ class Intents:
         """Write the intent down."""
         values = {name: getattr(intent, name) for name in Intent.__dataclass_fields__}
         units = [[owner, name, value] for (owner, name), value in intent.units.items()]
-        self._connection.execute(sa.insert(schema.intents), {**values, "units": units})
+        self._connection.execute(_OPENED, {**values, "units": units})
 
     def get(self, intent_id: str) -> Intent | None:
         """Return the intent, or `None` once it is closed."""

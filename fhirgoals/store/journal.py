@@ -86,21 +86,29 @@ class Audit:
                 if not (word is None or isinstance(word, int) or (isinstance(word, str) and _WORD.fullmatch(word))):
                     raise Bug(f"audit detail {name} of {action} is no id, count or field name; nothing was written")
         row = {"at": at, "actor": actor, "action": action, "connection": connection, "plan_id": plan_id}
-        self._connection.execute(sa.insert(schema.audit), {**row, "detail": dict(detail or {})})
+        self._connection.execute(_LINE, {**row, "detail": dict(detail or {})})
 
     def list(
         self, *, connection: str | None = None, plan_id: str | None = None, since: datetime | None = None
     ) -> tuple[AuditRow, ...]:
         """Return the lines, the oldest first; of one connection, of one plan and since a moment where given."""
-        table = schema.audit
-        wanted = sa.select(table).order_by(table.c.id)
-        if connection is not None:
-            wanted = wanted.where(table.c.connection == connection)
-        if plan_id is not None:
-            wanted = wanted.where(table.c.plan_id == plan_id)
-        if since is not None:
-            wanted = wanted.where(table.c.at >= since)
-        return tuple(AuditRow(**row._mapping) for row in self._connection.execute(wanted))
+        wanted = {"from": connection, "of": plan_id, "since": since}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        return tuple(AuditRow(**row._mapping) for row in self._connection.execute(_lines(*given), given))
+
+
+_LINE = sa.insert(schema.audit)
+
+
+@cache
+def _lines(*given: str) -> sa.Select[Any]:
+    table = schema.audit
+    wheres = {
+        "from": table.c.connection == sa.bindparam("from"),
+        "of": table.c.plan_id == sa.bindparam("of"),
+        "since": table.c.at >= sa.bindparam("since"),
+    }
+    return sa.select(table).where(*(wheres[name] for name in given)).order_by(table.c.id)
 
 
 class Ledger:
@@ -136,6 +144,7 @@ def _noted(dialect: str) -> Any:
     return insert(dialect, schema.ledger).on_conflict_do_nothing().returning(schema.ledger.c.rev)
 
 
+_BEGUN = sa.insert(schema.runs)
 _FINISHED = sa.update(schema.runs).where(schema.runs.c.id == sa.bindparam("of"), schema.runs.c.finished_at.is_(None))
 
 
@@ -148,7 +157,7 @@ class Runs:
     def start(self, run_id: str, *, kind: str, by: str, at: datetime, connection: str | None = None) -> None:
         """Write down that a run begins."""
         row = {"id": run_id, "connection": connection, "kind": kind, "by": by, "started_at": at}
-        self._connection.execute(sa.insert(schema.runs), row)
+        self._connection.execute(_BEGUN, row)
 
     def finish(self, run_id: str, *, outcome: str, counts: Mapping[str, int], at: datetime) -> None:
         """Write down how it ended. Raises `Bug` where it did not begin or has ended."""

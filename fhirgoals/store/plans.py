@@ -84,8 +84,7 @@ class Plans:
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all plans."""
-        ids = sa.select(schema.plans.c.plan_id).order_by(schema.plans.c.plan_id)
-        return tuple(self._connection.scalars(ids))
+        return tuple(self._connection.scalars(_IDS))
 
     def plan_of(self, goal_id: str) -> str | None:
         """Return the id of the plan that has or had the goal, or `None`."""
@@ -115,7 +114,7 @@ class Plans:
         before = self.get(plan.id)
         rev = self._advance(plan, before, expect, by, at)
         self._connection.execute(
-            sa.insert(schema.plan_revisions),
+            _REVISION,
             {
                 "plan_id": plan.id,
                 "rev": rev,
@@ -140,7 +139,7 @@ class Plans:
         People(self._connection).upsert(plan, before=before.plan if before else None, by=by, at=at)
         dirty = Dirty(self._connection)
         dirty.mark_everywhere([plan.id], why="edit", at=at, not_before=not_before or {})
-        known = set(self._connection.scalars(sa.select(schema.connections.c.name)))
+        known = set(self._connection.scalars(_CONNECTIONS))
         for name in sorted(known & {consent.endpoint for consent in plan.disclosure.consents}):
             dirty.mark_day(plan, name, at)
         return rev
@@ -226,6 +225,9 @@ class Plans:
         )
 
 
+_IDS = sa.select(schema.plans.c.plan_id).order_by(schema.plans.c.plan_id)
+_REVISION = sa.insert(schema.plan_revisions)
+_CONNECTIONS = sa.select(schema.connections.c.name)
 _ADVANCED = sa.update(schema.plans).where(
     schema.plans.c.plan_id == sa.bindparam("of"), schema.plans.c.rev == sa.bindparam("expect")
 )
