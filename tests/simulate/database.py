@@ -22,6 +22,7 @@ from fhirgoals.domain.identity import Installation
 from fhirgoals.store import schema
 from fhirgoals.store.migrations import migrate
 from fhirgoals.store.tx import Tx
+from tests.simulate.direct import Direct
 from tests.simulate.machine import Life, give_way
 
 INSTALLATION = Installation(UUID(int=0x51).urn, UUID(int=0x52))
@@ -32,7 +33,8 @@ INSTALLATION = Installation(UUID(int=0x51).urn, UUID(int=0x52))
 class Database:
     """One SQLite database in memory that can be left as bytes and taken up again."""
 
-    connection: sa.Connection
+    connection: Any
+    """As repositories take it: a `sa.Connection`, or what stands for one."""
     raw: sqlite3.Connection
     installation: Installation = INSTALLATION
 
@@ -69,7 +71,7 @@ def database() -> Database:
     connection = engine.connect()
     raw = connection.connection.dbapi_connection
     raw.isolation_level = None
-    return Database(connection, raw)
+    return Database(Direct(connection, raw), raw)
 
 
 @cache
