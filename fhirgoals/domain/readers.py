@@ -136,6 +136,8 @@ def next_change(plan: Plan, on: date, endpoint: str | None = None) -> date | Non
 def _change(plan: Plan, endpoint: str, on: date) -> date | None:
     consents = [each for each in plan.disclosure.consents if each.endpoint == endpoint]
     days = sorted({day for each in consents for day in (each.granted, each.expires) if day is not None and day > on})
+    if not days:
+        return None
     now = _widest(plan, endpoint, on)
     return next((day for day in days if _widest(plan, endpoint, day) != now), None)
 

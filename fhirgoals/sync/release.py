@@ -30,6 +30,8 @@ def with_release(tx: Tx, view: View, at: datetime) -> View:
 
 def not_sent_yet(view: View, on: date) -> frozenset[str]:
     """Return the ids of the goals, and of the plan, of which an edit waits for its release."""
+    if not view.unreleased:
+        return frozenset()
     visible, found = ours_of(view, on).visible, set()
     for unit in view.unreleased:
         pair = view.bases.get(unit)
