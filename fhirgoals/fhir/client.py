@@ -340,6 +340,13 @@ class EhrClient:
             outcome = await self._http.send(Request(method, url, full, body))
             return classify(call, expected_type, outcome, now=self._clock())
 
+        first = [await attempt()]
+        if not _may_repeat(first[0]):
+            return first[0]
+
+        async def again() -> Answer:
+            return first.pop() if first else await attempt()
+
         retrying = AsyncRetrying(
             sleep=self._sleep,
             stop=stop_after_attempt(self._max_retries + 1),
@@ -347,7 +354,7 @@ class EhrClient:
             retry=retry_if_result(_may_repeat),
             retry_error_callback=_last_answer,
         )
-        answer: Answer = await retrying(attempt)
+        answer: Answer = await retrying(again)
         return answer
 
     def _pause_s(self, state: RetryCallState) -> float:
