@@ -98,9 +98,10 @@ def read_there(
     places: dict[tuple[Kind, str], Place] = dict(missing)
     goals: dict[str, WireGoal] = {}
     care_plan: WireCarePlan | None = None
+    families: dict[tuple[Kind, str], Mapping[str, str]] = {}
     for key, one in found.items():
         local_id = key[1]
-        record, _ = _read(key[0], one.tree)
+        record, families[key] = _read(key[0], one.tree)
         places[key] = Place.UNREADABLE if record is None else Place.PRESENT
         if isinstance(record, WireCarePlan):
             care_plan = record
@@ -116,9 +117,10 @@ def read_there(
         else _without_relations(record)
         for local_id, record in goals.items()
     }
-    assembled: Assembled = assemble(plan_id, alive, care_plan, refs, knowledge.known, knowledge.ids)
+    known = knowledge.known
+    assembled: Assembled = assemble(plan_id, alive, care_plan, refs, known, knowledge.ids)
     again = dict.fromkeys(knowledge.read_again, "read_again")
-    held = {**again, **_unreadable(plan_id, found, assembled.values.keys() | knowledge.known.keys()), **assembled.held}
+    held = {**again, **_unreadable(plan_id, families, assembled.values.keys() | known.keys()), **assembled.held}
     return There(plan_id, found, goals, care_plan, Theirs(replace(assembled, held=held), places), refs)
 
 
@@ -140,11 +142,12 @@ def _read_text(kind: Kind, text: bytes) -> tuple[_Record, Mapping[str, str]]:
     return record, wrong_types(table, tree)
 
 
-def _unreadable(plan_id: str, found: Mapping[tuple[Kind, str], Found], units: Iterable[Unit]) -> dict[Unit, str]:
+def _unreadable(
+    plan_id: str, wrong: Mapping[tuple[Kind, str], Mapping[str, str]], units: Iterable[Unit]
+) -> dict[Unit, str]:
     """Return the units of which JSON of another type stands there: no list is not an empty list (design 4)."""
     held: dict[Unit, str] = {}
-    for (kind, local_id), one in found.items():
-        _, families = _read(kind, one.tree)
+    for (kind, local_id), families in wrong.items():
         if not families:
             continue
         for unit in units:
