@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -37,24 +38,29 @@ class Unit(NamedTuple):
     @property
     def family(self) -> str:
         """The unit's name in `fields.csv`: `note:n1` belongs to `note:<id>`, `steps:s1` to `steps`."""
-        head, _, member = self.name.partition(":")
-        if not member:
-            return head
-        match head:
-            case "step":
-                return "step:<id>." + member.rpartition(".")[2]
-            case "target" | "note" | "intervention":
-                return f"{head}:<id>"
-            case "acceptance":
-                return "acceptance:<participant>"
-            case _:
-                return head
+        return _family(self.name)
 
     @property
     def member(self) -> str:
         """The member's key in a keyed set (`n1` of `note:n1`, `s1` of `step:s1.text`), else the empty string."""
         head, _, member = self.name.partition(":")
         return member.rpartition(".")[0] if head == "step" else member
+
+
+@lru_cache(maxsize=4096)
+def _family(name: str) -> str:
+    head, _, member = name.partition(":")
+    if not member:
+        return head
+    match head:
+        case "step":
+            return "step:<id>." + member.rpartition(".")[2]
+        case "target" | "note" | "intervention":
+            return f"{head}:<id>"
+        case "acceptance":
+            return "acceptance:<participant>"
+        case _:
+            return head
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,14 @@ STEP_PARTS = ("kind", "who", "text", "schedule", "status")
 
 def plain(value: object) -> Json:
     """Return a record, date or tuple as a JSON tree; decimals stay decimals."""
+    if value is None or type(value) is str:
+        return value
     return msgspec.to_builtins(value, builtin_types=(Decimal,))
 
 
 def units(plan: Plan) -> Values:
     """Take a plan apart into its merge units; what has no value is left out."""
-    return {unit: value for unit, value in _all(plan) if value not in (None, {}, [])}
+    return {unit: value for unit, value in _all(plan) if value or value not in (None, {}, [])}
 
 
 def touched(before: Plan | None, after: Plan) -> dict[Unit, tuple[Json, Json]]:
@@ -98,7 +106,7 @@ def touched(before: Plan | None, after: Plan) -> dict[Unit, tuple[Json, Json]]:
 
 def same_value(one: Json, other: Json) -> bool:
     """Tell whether two unit values are equal, digits of decimals included; the order of keys does not count."""
-    return value_text(one) == value_text(other)
+    return one is other or value_text(one) == value_text(other)
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")

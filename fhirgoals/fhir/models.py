@@ -5,7 +5,6 @@ They see what our own tables leave open, such as the inside of a Timing. R4 and 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -23,13 +22,20 @@ def issues(resource: Resource, kind: str) -> list[Issue]:
 
     body = {name: value for name, value in resource.items() if name != "contained"}
     try:
-        _model(kind)(copy.deepcopy(body))
+        _model(kind)(_copied(body))
     except ValidationError as invalid:
         found = invalid.errors(include_url=False, include_context=False, include_input=False)
         return [error(_rule(fault["type"]), _path(kind, fault["loc"]), _MESSAGE) for fault in found]
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return [error("SHAPE-MODEL", kind, "can't be read by the R4B model at all")]
     return []
+
+
+def _copied(tree: Any) -> Any:
+    """Return a copy of a JSON tree that the models may change."""
+    if isinstance(tree, dict):
+        return {name: _copied(value) for name, value in tree.items()}
+    return [_copied(value) for value in tree] if isinstance(tree, list) else tree
 
 
 _MESSAGE = "is not as the R4B model has it"

@@ -107,7 +107,7 @@ def _element(node: Mapping[str, Tree], element: Element, path: str, scope: _Scop
     here = f"{path}.{element.label}"
     present = [
         (name, kind)
-        for name, kind in element.properties().items()
+        for name, kind in element.properties.items()
         if name in node or (kind in PRIMITIVES and f"_{name}" in node)
     ]
     if not present and element.required:
@@ -161,7 +161,7 @@ def _contained(value: Tree, path: str) -> Iterator[Issue]:
 
 
 def _primitives(node: Mapping[str, Tree], name: str, element: Element, path: str, scope: _Scope) -> Iterator[Issue]:
-    kind = element.properties()[name]
+    kind = element.properties[name]
     beside = node.get(f"_{name}")
     if not element.many:
         if f"_{name}" in node:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 
 
@@ -30,6 +31,7 @@ class Element:
         """Return the name as FHIR paths spell it, choices with `[x]`."""
         return f"{self.name}[x]" if self.choice else self.name
 
+    @cached_property
     def properties(self) -> dict[str, str]:
         """Return the JSON properties this element may stand under, with the type of each."""
         if not self.choice:
@@ -285,7 +287,7 @@ class Place:
 
 def _places(elements: tuple[Element, ...]) -> Mapping[str, Place]:
     return MappingProxyType(
-        {prop: Place(element, kind) for element in elements for prop, kind in element.properties().items()}
+        {prop: Place(element, kind) for element in elements for prop, kind in element.properties.items()}
     )
 
 

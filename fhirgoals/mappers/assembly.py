@@ -28,7 +28,7 @@ class Assembly:
 
     def put(self, owner: str, name: str, value: Json) -> None:
         """Keep a unit's value; nothing is kept where there is none."""
-        if value not in (None, {}, [], ()):
+        if value or value not in (None, {}, [], ()):
             self.values[Unit(owner, name)] = value
 
     def put_text(self, owner: str, name: str, value: str | Foreign | None) -> None:
