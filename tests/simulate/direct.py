@@ -140,13 +140,13 @@ class Direct:
         binds = [made.binds[name] for name in made.positiontup]
         if made.post_compile_params or made.insert_prefetch or made.update_prefetch:
             return None  # a list of any length, or a default that Python gives
-        if any(bind.key != name or bind.callable for bind, name in zip(binds, made.positiontup, strict=True)):
+        if any(bind.callable or (bind.required and bind.key not in names) for bind in binds):
             return None
         columns = made._result_columns
         return _Form(
             made.string,
             tuple((name, made._bind_processors.get(name)) for name in made.positiontup),
-            {bind.key: bind.value for bind in binds if not bind.required},
+            {name: bind.value for bind, name in zip(binds, made.positiontup, strict=True) if not bind.required},
             SimpleResultMetaData([one.keyname for one in columns]) if columns else None,
             tuple(one.type._cached_result_processor(self.dialect, None) for one in columns) if columns else None,
         )
