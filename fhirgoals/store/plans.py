@@ -149,6 +149,17 @@ class Plans:
         rows = self._connection.execute(_UNIT_REVS, {"of": plan_id})
         return {Unit(owner, unit): UnitRev(rev, at, by, origin) for owner, unit, rev, at, by, origin in rows}
 
+    def touched_last(self, plan_id: str) -> tuple[dict[Unit, int], dict[Unit, str]]:
+        """Return the last revision that touched each unit of the plan, and the connections whose edit that was."""
+        revs: dict[Unit, int] = {}
+        origins: dict[Unit, str] = {}
+        for owner, name, rev, origin in self._connection.execute(_TOUCHED_LAST, {"of": plan_id}):
+            unit = Unit(owner, name)
+            revs[unit] = rev
+            if origin is not None:
+                origins[unit] = origin
+        return revs, origins
+
     def revisions(self, plan_id: str) -> tuple[SavedRevision, ...]:
         """Return every saved edit of the plan, the oldest first."""
         table = schema.plan_revisions
@@ -234,6 +245,9 @@ _ADVANCED = sa.update(schema.plans).where(
 _GOAL_IDS = sa.select(schema.goal_ids.c.goal_id).where(schema.goal_ids.c.plan_id == sa.bindparam("of"))
 _OF_UNIT = schema.unit_revisions.c
 _UNIT_REVS = sa.select(_OF_UNIT.owner, _OF_UNIT.unit, _OF_UNIT.rev, _OF_UNIT.at, _OF_UNIT.by, _OF_UNIT.origin).where(
+    _OF_UNIT.plan_id == sa.bindparam("of")
+)
+_TOUCHED_LAST = sa.select(_OF_UNIT.owner, _OF_UNIT.unit, _OF_UNIT.rev, _OF_UNIT.origin).where(
     _OF_UNIT.plan_id == sa.bindparam("of")
 )
 

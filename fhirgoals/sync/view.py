@@ -130,7 +130,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
     leaving = chart_of(tx, connection, client.id) is not None if client is not None else False
     marks = [link.fingerprint for link in links if client is not None and link.local_id == client.id]
     prefix = plan_id + "/"
-    unit_revs = tx.plans.unit_revs(plan_id)
+    revs, origins = tx.plans.touched_last(plan_id)
     return View(
         connection=connection,
         config=config,
@@ -138,8 +138,8 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         installation=installation,
         plan=plan,
         rev=stored.rev if stored is not None else 0,
-        revs={unit: one.rev for unit, one in unit_revs.items()},
-        origins={unit: one.origin for unit, one in unit_revs.items() if one.origin is not None},
+        revs=revs,
+        origins=origins,
         links={(link.kind, link.local_id): link for link in tx.links.for_plan(connection, plan_id)},
         bases=tx.bases.for_plan(connection, plan_id),
         intents=tx.intents.for_plan(connection, plan_id),
@@ -200,6 +200,7 @@ def may_be_there(view: View, key: Key, on: date) -> bool:
 _DISCLOSED: LastFew[Disclosed] = LastFew(4)
 _UNITS: LastFew[Values] = LastFew(4)
 _OURS: LastFew[Ours] = LastFew(2)
+_THERE: LastFew[There] = LastFew(2)
 
 
 def ours_of(view: View, on: date) -> Ours:
@@ -263,7 +264,26 @@ def knowledge_of(view: View) -> Knowledge:
 
 def there_of(view: View, found: Mapping[Key, Found], missing: Mapping[Key, Place]) -> There:
     """Return what was read of the plan at the EHR."""
-    return read_there(view.plan.id, found, missing, refs_of(view), knowledge_of(view))
+    return _THERE.of(
+        view,
+        (_Same(found), _Same(missing)),
+        lambda: read_there(view.plan.id, found, missing, refs_of(view), knowledge_of(view)),
+    )
+
+
+class _Same:
+    """A value as part of a key: equal only to the very same, which it keeps."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
 
 
 def last_seen(view: View) -> There:
