@@ -189,7 +189,7 @@ class Runner:
         half = half_moved(there.theirs.assembled.values, view.bases)
         before = await self.store.read(lambda tx: tx.cursors.get(self.connection, _tree_scope(view.plan.id)))
         again, remembered = second_look(half, before, self.clock(), view.config.overlap_s)
-        return replace(view, read_again=again), remembered
+        return replace(view, read_again=again) if again else view, remembered
 
     async def _remember(self, plan_id: str, view: View, remembered: dict[str, list[Json]]) -> None:
         """Keep what was read of half-moved children, and mark the plan for the second reading."""
