@@ -44,6 +44,7 @@ class World:
     _seen: tuple[str, int] | None = None
     """Our record and the number of known steps when `_here` was read of it."""
     _here: sides.Side = field(default_factory=dict)
+    _there: dict[str, tuple[object, sides.Side]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         knobs = self.cell.server.knobs
@@ -141,7 +142,12 @@ class World:
 
     def there(self, name: str) -> sides.Side:
         """Return the watched values at one EHR; of two resources of one goal, those of the one that is linked."""
-        return sides.there(name, self.boxes[name].storage, self.log, sides.linked(self.database.raw, name))
+        storage, links = self.boxes[name].storage, sides.linked(self.database.raw, name)
+        seen = sides.standing(storage), links, dict(self.log.resources), dict(self.log.steps)
+        known = self._there.get(name)
+        if known is None or known[0] != seen:
+            known = self._there[name] = seen, sides.there(name, storage, self.log, links)
+        return known[1]
 
     def noted(self, number: int, side: str, key: Key, value: str, over: str) -> None:
         """Tell the log of an edit."""
