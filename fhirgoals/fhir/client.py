@@ -202,9 +202,8 @@ class EhrClient:
         """
         _check_body(resource_type, body, resource_id)
         # HAPI carries security labels over from the version before unless told so (measured); the body has them all.
-        headers = {"X-Meta-Snapshot-Mode": "SECURITY_LABEL"} | (
-            {} if etag is None else {"If-Match": header_value(etag)}
-        )
+        held = {} if etag is None else {"If-Match": header_value(etag)}
+        headers = {"X-Meta-Snapshot-Mode": "SECURITY_LABEL", **held}
         url = self._url(resource_type, resource_id)
         return await self._write("update", "PUT", resource_type, url, headers, body, may_send)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -95,7 +95,7 @@ class Dirty:
         Else of all but `CALENDAR`: until its day nothing is to be done because of that one.
         """
         if why:
-            return frozenset(self._connection.scalars(_MARKED_AS, {"at": connection, "as": list(why)}))
+            return frozenset(self._connection.scalars(_marked_as(tuple(why)), {"at": connection}))
         return frozenset(self._connection.scalars(_MARKED, {"at": connection}))
 
     def clear(self, plan_id: str, connection: str, upto: UpTo) -> None:
@@ -114,7 +114,6 @@ class Dirty:
 _CONNECTIONS = sa.select(schema.connections.c.name)
 _DIRTY = (schema.dirty.c.connection == sa.bindparam("at")) & (schema.dirty.c.marks > schema.dirty.c.done)
 _MARKED = sa.select(schema.dirty.c.plan_id).where(_DIRTY, schema.dirty.c.why != CALENDAR)
-_MARKED_AS = sa.select(schema.dirty.c.plan_id).where(_DIRTY, schema.dirty.c.why.in_(sa.bindparam("as", expanding=True)))
 _DUE = (
     sa.select(schema.dirty)
     .where(_DIRTY, schema.dirty.c.not_before.is_(None) | (schema.dirty.c.not_before <= sa.bindparam("now")))
@@ -126,6 +125,11 @@ _CLEARED = sa.update(schema.dirty).where(
     schema.dirty.c.why == sa.bindparam("as"),
     schema.dirty.c.done < sa.bindparam("upto"),
 )
+
+
+@lru_cache(maxsize=16)
+def _marked_as(why: tuple[str, ...]) -> sa.Select[Any]:
+    return sa.select(schema.dirty.c.plan_id).where(_DIRTY, sa.or_(*(schema.dirty.c.why == one for one in why)))
 
 
 @cache
