@@ -102,7 +102,7 @@ def _outside(case: Evidence, edit: Edit) -> bool:
 def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
     if any(_stands(side, edit) for side in (case.here, *case.there.values())):
         return True
-    if edit.key[1] == "order" and edit.side == "here":
+    if edit.key[1] == "order" and (edit.side == "here" or _siblings_stand(case, edit)):
         return True  # it follows from the tree: any later move changes it
     for later in case.log.edits[place + 1 :]:
         # Where the same value stood already, nobody saw this edit by it.
@@ -136,6 +136,19 @@ def _stands(side: sides.Side, edit: Edit) -> bool:
     goal, what = edit.key
     steps = (value for (own, key), value in side.items() if own == goal and key.startswith("step "))
     return what.startswith("step ") and edit.value != NOTHING and edit.value in steps
+
+
+def _siblings_stand(case: Evidence, edit: Edit) -> bool:
+    """Tell whether the children of each goal of our record stand as an EHR put them: a tree keeps no more of a list."""
+    places = {goal: place for place, goal in enumerate(edit.value.split("+"))}
+    last: dict[str, int] = {}
+    for goal in case.here.get((PLAN, "order"), NOTHING).split("+"):
+        parent = case.here.get((goal, "parent"), NOTHING)
+        if goal in places:
+            if places[goal] < last.get(parent, -1):
+                return False
+            last[parent] = places[goal]
+    return True
 
 
 def _kept_whole(case: Evidence, item: Item, edit: Edit) -> bool:

@@ -41,6 +41,8 @@ def here(plan: dict[str, Any]) -> Side:
         for other in goal.get("predecessors", ()):
             found[own, f"after {other}"] = "yes"
         for step in goal.get("steps", ()):
+            if step.get("status") == "entered_in_error":
+                continue  # a step that was taken out stays in our record, and stands nowhere else
             found[own, f"step {step['id']}"] = first_word(step.get("text"))
             found[own, f"step_status {step['id']}"] = OURS_TO_WIRE.get(step.get("status"), str(step.get("status")))
         for entry in goal.get("progress", ()):
@@ -55,6 +57,7 @@ def by_words(plan: dict[str, Any], log: Log) -> dict[str, str]:
         log.steps.get(first_word(step.get("text")), step["id"]): step["id"]
         for goal in plan["goals"]
         for step in goal.get("steps", ())
+        if step.get("status") != "entered_in_error"
     }
 
 

@@ -127,6 +127,14 @@ def test_an_edit_written_over_unseen_is_lost(finished: Finished) -> None:
     assert finished.moved() == {"lost"}
 
 
+def test_an_order_is_kept_where_each_goals_children_stand_in_it(finished: Finished) -> None:
+    """A list there may say more than a tree can hold: of an order only that of siblings is ours to keep."""
+    finished.world.noted(1, A, (PLAN, "order"), "g-a1+g-a+g-a2+g-b", "g-a+g-a1+g-a2+g-b")
+    assert finished.moved() == set()
+    finished.world.noted(2, A, (PLAN, "order"), "g-a2+g-a1+g-a+g-b", "g-a1+g-a+g-a2+g-b")
+    assert finished.moved() == {"lost"}
+
+
 def test_a_move_that_stands_nowhere_is_lost(finished: Finished) -> None:
     """The EHR moved a child, and it stands where it stood."""
     finished.world.noted(1, A, ("g-a1", "parent"), "g-b", "g-a")
@@ -228,6 +236,22 @@ def test_a_step_that_got_other_words_is_asked_about_under_another_id(finished: F
     assert finished.moved() == {"silent"}
     [goal] = [key[0] for key in finished.world.there(A) if key[1] == "step there-1"]
     finished.ask("proposal", PLAN, "steps:step-2", None, {"goal": goal})
+    assert finished.moved() == set()
+
+
+def test_a_step_that_was_taken_out_on_both_sides_is_no_difference(finished: Finished) -> None:
+    """Ours stays in the record, entered in error; where it still stands at the EHR the two differ."""
+    goal = finished.world.there(A)
+    [own, step] = next((key[0], key[1].partition(" ")[2]) for key in goal if key[1].startswith("step "))
+    _, plan = finished.resource(PLAN, "CarePlan")
+    raw = finished.world.database.raw
+    [mine] = [one for one in sides.document(raw)["goals"] if one["id"] == own]
+    steps = [{**one, "status": "entered_in_error"} if one["id"] == step else one for one in mine["steps"]]
+    finished.change_here(own, steps=steps)
+    assert finished.moved() == {"silent"}
+    word = goal[own, f"step {step}"]
+    left = [one for one in plan["activity"] if word not in one["detail"]["description"]]
+    finished.change_there(PLAN, "CarePlan", activity=left)
     assert finished.moved() == set()
 
 
