@@ -46,14 +46,16 @@ def assemble(
     refs: Refs,
     known: Values,
     ids: Mapping[str, frozenset[str]],
+    taken_out: frozenset[Unit] = frozenset(),
 ) -> Assembled:
     """Return the merge units of what stands at the EHR.
 
     `goals` are the readable linked Goals by our id. `known` are the units last seen there (the bases' `theirs`), for
     members that carry no id. `ids` are the ids of our own members by kind: `note`, `target` (per goal as
-    `goal|target`), `step`, `intervention`.
+    `goal|target`), `step`, `intervention`. `taken_out` are members that were just taken out there: one that is left is
+    none of them unless it is the very same.
     """
-    assembly = Assembly(refs, known, ids)
+    assembly = Assembly(refs, known, ids, taken_out)
     targets: dict[str, tuple[str, ...]] = {}
     notes: dict[str, tuple[str, ...]] = {}
     for goal_id, record in goals.items():
@@ -224,7 +226,10 @@ def _align(
             result[index] = member
     _match(result, values, seen, lambda value: value_text(_without_kind(value)), alike=True)
     _match_cut(result, values, seen, key)
-    doubtful = _match(result, values, seen, lambda value: value_text(key(value)), alike=False)
+    left = {
+        member: value for member, value in seen.items() if Unit(owner, f"{kind}:{member}") not in assembly.taken_out
+    }
+    doubtful = _match(result, values, left, lambda value: value_text(key(value)), alike=False)
     for member in doubtful[0]:
         assembly.held[Unit(owner, f"{kind}:{member}")] = "two_candidates"
     taken: set[str] = set()

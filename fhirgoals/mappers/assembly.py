@@ -17,8 +17,11 @@ _CUT = 8
 class Assembly:
     """Collects the units of one reading; `assemble` drives it."""
 
-    def __init__(self, refs: Refs, known: Values, ids: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self, refs: Refs, known: Values, ids: Mapping[str, frozenset[str]], taken_out: frozenset[Unit] = frozenset()
+    ) -> None:
         self.refs = refs
+        self.taken_out = taken_out
         self.known = known
         self.ids = ids
         self.values: Values = {}

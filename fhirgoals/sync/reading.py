@@ -78,6 +78,11 @@ class Knowledge:
         return isinstance(pair.theirs, dict) and pair.theirs.get("lifecycle") == "entered_in_error"
 
     @property
+    def taken_out(self) -> frozenset[Unit]:
+        """The units that were just sent as taken out."""
+        return frozenset(unit for unit, value in self.sent.items() if value is None)
+
+    @property
     def known(self) -> Values:
         """The units last seen there, and over them what was just sent: a server may drop every id that we gave."""
         seen = {unit: pair.theirs for unit, pair in self.bases.items() if pair.theirs is not None}
@@ -118,7 +123,7 @@ def read_there(
         for local_id, record in goals.items()
     }
     known = knowledge.known
-    assembled: Assembled = assemble(plan_id, alive, care_plan, refs, known, knowledge.ids)
+    assembled: Assembled = assemble(plan_id, alive, care_plan, refs, known, knowledge.ids, knowledge.taken_out)
     again = dict.fromkeys(knowledge.read_again, "read_again")
     held = {**again, **_unreadable(plan_id, families, assembled.values.keys() | known.keys()), **assembled.held}
     return There(plan_id, found, goals, care_plan, Theirs(replace(assembled, held=held), places), refs)

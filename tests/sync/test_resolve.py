@@ -373,6 +373,22 @@ async def test_a_rejected_closure_that_is_repeated_there_is_asked_again(here: Wo
     assert again.id != item.id
 
 
+async def test_of_two_notes_born_there_the_other_one_stays_a_question() -> None:
+    """One is not wanted and taken out again; the one that is left is not taken for it, whoever signed them."""
+    with world(policy={"note:<id>": ["propose", "ask"]}) as here:
+        await started(here)
+        born: list[Tree] = [{"authorString": "A nurse", "text": f"{word} on the ward"} for word in ("First", "Second")]
+        change(here, SLEEP, lambda tree: tree.update(note=[*tree.get("note", []), *born]))
+        await here.sync()
+        first, second = sorted(await open_items(here), key=lambda one: str(one.theirs))
+        await settled(here, second, "ours")
+        await here.sync()
+        assert "First" in str(here.goals()[SLEEP]["note"])
+        assert "Second" not in str(here.goals()[SLEEP]["note"])
+        assert [one.unit for one in await open_items(here)] == [first.unit]
+        await quiet(here)
+
+
 async def note_removed(one: World) -> Item:
     await started(one)
     change(one, MOOD, lambda tree: tree.update(note=tree["note"][1:]))
