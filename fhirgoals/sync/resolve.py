@@ -237,8 +237,8 @@ def _pairs(case: Case, take: Take, now: Ours) -> dict[Unit, Pair]:
         [taken, *_] = whole_of_theirs(case)
         return {unit: Pair(now.elsewhere.get(unit, now.visible.get(unit)), there.get(unit), now.rev) for unit in taken}
     mine = case.pair.ours if case.pair else None
-    if take == "ours" and case.real is None:
-        mine = case.item.theirs  # we have nothing there: what they added is taken out again
+    if mine is None or (take == "ours" and case.real is None):
+        mine = case.item.theirs  # we have nothing there, now or by the next edit: what they added is taken out again
     # The parts of a member that is not taken are known and rejected with it; one that changes again is asked about.
     parts = whole_of_theirs(case)[0] if take == "ours" else {}
     known = {unit: Pair(None, value, DECIDED_REV) for unit, value in parts.items()}

@@ -16,7 +16,7 @@ from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.fhir.http import Http
 from fhirgoals.store.inbox import Item
 from fhirgoals.sync.resolve import Choice, Resolved, resolve, resolve_all
-from tests.sync.test_run import PLAN, SLEEP, SOCIAL, quiet
+from tests.sync.test_run import PLAN, SLEEP, SOCIAL, put_priority, quiet
 from tests.sync.world import World, example, world
 
 THERAPIST, SUPERVISOR, CLIENT = "staff-7", "staff-2", "client-101"
@@ -371,6 +371,22 @@ async def test_a_rejected_closure_that_is_repeated_there_is_asked_again(here: Wo
     again = await the_item(here)
     assert (again.kind, again.theirs) == ("proposal", item.theirs)
     assert again.id != item.id
+
+
+@pytest.mark.parametrize("take", ["ours", "value"])
+async def test_what_is_taken_out_here_after_the_decision_is_taken_out_there(here: World, take: str) -> None:
+    """Ours was chosen, and then is no more, as when both last agreed: the EHR's value does not stay for that."""
+    await started(here)
+    await here.edit(PLAN, "g-sleep", priority=None)
+    await here.sync()
+    await here.edit(PLAN, "g-sleep", priority="high")
+    change(here, SLEEP, lambda tree: put_priority(tree, "low"))
+    await here.sync()
+    await settled(here, await the_item(here), take, **({"value": None} if take == "value" else {}))
+    await here.edit(PLAN, "g-sleep", priority=None)
+    await here.sync()
+    assert "priority" not in here.goals()[SLEEP]
+    await quiet(here)
 
 
 async def test_of_two_notes_born_there_the_other_one_stays_a_question() -> None:
