@@ -17,7 +17,7 @@ from fhirgoals.mappers import careplan, goal
 from fhirgoals.mappers.overlay import Push, overlay_goal
 from fhirgoals.mappers.overlay_plan import overlay_care_plan
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
-from fhirgoals.sync.decide import Kind
+from fhirgoals.sync.decide import Kind, Place
 from fhirgoals.sync.reading import There
 
 WITHDRAWN = "Withdrawn"
@@ -26,8 +26,9 @@ WITHDRAWN = "Withdrawn"
 WITHDRAWN_REV = -1
 """The revision of a pair after taking back: what is shared again later is newer than it, and goes out anew."""
 
-_GOAL_STATUS = {"blank": "cancelled", "entered_in_error": "entered_in_error"}
-_PLAN_STATUS = {"blank": "revoked", "entered_in_error": "entered_in_error"}
+_VOID = "entered_in_error"
+_GOAL_STATUS = {"blank": "cancelled", "entered_in_error": _VOID}
+_PLAN_STATUS = {"blank": "revoked", "entered_in_error": _VOID}
 
 
 def withdrawn(
@@ -36,17 +37,24 @@ def withdrawn(
     there: There,
     pairs: Mapping[Unit, Pair],
 ) -> Resource:
-    """Return the resource without what was sent in it; `pairs` are the units that it carried."""
+    """Return the resource without what was sent in it; `pairs` are the units that it carried.
+
+    What was marked entered in error there stays so.
+    """
     kind, local_id = key
     tree = there.found[key].tree
+    void = there.theirs.place(*key) is Place.VOID
     agreed = {unit: pair.ours if pair.ours is not None else pair.theirs for unit, pair in pairs.items()}
     taken: dict[Unit, Json] = dict.fromkeys(pairs)
     if kind == "Goal":
-        taken |= {Unit(local_id, "text"): WITHDRAWN, Unit(local_id, "status"): {"lifecycle": _GOAL_STATUS[mode]}}
+        taken |= {
+            Unit(local_id, "text"): WITHDRAWN,
+            Unit(local_id, "status"): {"lifecycle": _VOID if void else _GOAL_STATUS[mode]},
+        }
         blank = goal.GOAL.from_fhir(tree) if local_id not in there.goals else there.goals[local_id]
         body = goal.GOAL.to_fhir(_goal(local_id, blank, Push(taken, agreed), there), tree)
     else:
-        status: Values = {Unit(local_id, "plan_status"): {"status": _PLAN_STATUS[mode]}}
+        status: Values = {Unit(local_id, "plan_status"): {"status": _VOID if void else _PLAN_STATUS[mode]}}
         body = careplan.CAREPLAN.to_fhir(_plan(local_id, Push(taken | status, agreed), status, there), tree)
     return {name: part for name, part in body.items() if name != "text"}
 

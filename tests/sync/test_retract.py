@@ -91,6 +91,20 @@ async def test_what_others_wrote_in_it_stays_where_it_is_not_deleted(here: World
     await quiet(here)
 
 
+async def test_what_was_marked_void_there_is_not_brought_back_by_taking_it_back() -> None:
+    """Blanked, it stays entered in error: another status would bring its edges and itself to life again."""
+    with world(retract="blank") as here:
+        await started(here)
+        goal_id = str(here.goals()[EMPTY]["id"])
+        here.change("Goal", goal_id, lambda tree: tree.update(lifecycleStatus="entered-in-error"))
+        await here.sync()
+        await withhold(here, PLAN, GOAL)
+        await here.sync()
+        [left] = [one for one in here.sandbox.storage.resources("Goal") if one["id"] == goal_id]
+        assert (left["lifecycleStatus"], left["description"]) == ("entered-in-error", {"text": "Withdrawn"})
+        await quiet(here)
+
+
 async def test_what_is_shared_again_is_there_again(here: World) -> None:
     """Withheld and shared again: the goal, its steps and its place in the tree are as before, and there once."""
     plan = await started(here)
