@@ -66,7 +66,7 @@ class Watcher:
         if reply is None:
             self._before[request.url] = self._standing(request)
             if of_goal:
-                self._edges = self._tree()
+                self._edges = self._tree(void=True)
             return
         if of_goal and reply.status == 200 and not self.network.arriving_late:
             self._judge_tree(request)
@@ -88,12 +88,15 @@ class Watcher:
                 self.log.echoes.append(f"echo: {request.method} {where} at {self.name} changes nothing")
         self._last_sent[request.url] = _content(sent)
 
-    def _tree(self) -> dict[str, dict[str, str]]:
-        """Return the parents of each child at an EHR, each with the resource that says so."""
+    def _tree(self, *, void: bool = False) -> dict[str, dict[str, str]]:
+        """Return the parents of each child at an EHR, each with the resource that says so; `void` ones too if told.
+
+        An edge that its people drew comes alive again with its goal: no write of ours draws it.
+        """
         found: dict[str, dict[str, str]] = {}
         local = {id_: own for (where, id_), own in self.log.resources.items() if where == self.name}
         for id_, body in sides.bodies(self.storage, "Goal").items():
-            if id_ in local and body.get("lifecycleStatus") != "entered-in-error":
+            if id_ in local and (void or body.get("lifecycleStatus") != "entered-in-error"):
                 for kind, target in sides.relations(body):
                     if kind == "milestone" and target in local:
                         found.setdefault(local[target], {})[local[id_]] = id_
