@@ -61,6 +61,11 @@ class Seen:
     kept: Json = None
     held: str | None = None
 
+    @property
+    def real(self) -> Json:
+        """Our value, also one from another EHR that may not go to this one."""
+        return self.kept if self.elsewhere else self.ours
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -225,7 +225,7 @@ class _Run:
     async def _agree(self) -> bool:
         """Settle what is equal on both sides and what the policy passes over; nothing of it needs a person."""
         settle, ignore = self.decision.units(Action.SETTLE), self.decision.units(Action.IGNORE)
-        pairs = {unit: Pair(one.seen.ours, one.seen.theirs, self.view.rev) for unit, one in settle.items()}
+        pairs = {unit: Pair(one.seen.real, one.seen.theirs, self.view.rev) for unit, one in settle.items()}
         for unit, one in ignore.items():
             mine = one.seen.pair.ours if one.seen.pair else one.seen.ours
             pairs[unit] = Pair(mine, one.seen.theirs, one.seen.pair.rev if one.seen.pair else self.view.rev)

@@ -657,6 +657,24 @@ async def test_a_value_given_at_one_ehr_goes_to_both() -> None:
         await quiet(second)
 
 
+async def test_what_two_ehrs_said_and_is_taken_out_here_goes_from_both() -> None:
+    """B said by itself what was taken from A: that is agreed with B, and what is taken out here is taken out there."""
+    with world() as first, world() as second:
+        await two_connected(first, second)
+        change(first, SOCIAL, due("2026-12-31"))
+        await first.sync()
+        await settled(first, await the_item(first, "ehr-main"), "theirs")
+        await first.sync()
+        change(second, SOCIAL, due("2026-12-31"))
+        assert (await second.sync()).writes == 0
+        assert await second.inbox() == []
+        await first.edit(PLAN, "g-social", target_date=None)
+        assert [(await one.sync()).writes for one in (first, second)] == [1, 1]
+        assert [SOCIAL in one.goals() and one.goals()[SOCIAL].get("target") for one in (first, second)] == [None, None]
+        await quiet(first)
+        await quiet(second)
+
+
 # -- many at once ------------------------------------------------------------------------------------------------------
 
 
