@@ -546,8 +546,8 @@ async def test_a_removed_step_is_put_back_whole_or_voided_here(here: World, take
 # -- the tree ----------------------------------------------------------------------------------------------------------
 
 
-def milestone(one: World, child: str) -> Tree:
-    code = {"system": "http://terminology.hl7.org/CodeSystem/goal-relationship-type", "code": "milestone"}
+def milestone(one: World, child: str, kind: str = "milestone") -> Tree:
+    code = {"system": "http://terminology.hl7.org/CodeSystem/goal-relationship-type", "code": kind}
     return {
         "url": "http://hl7.org/fhir/StructureDefinition/goal-relationship",
         "extension": [
@@ -644,6 +644,27 @@ async def test_what_was_taken_from_one_ehr_reaches_another_only_by_its_rules(sha
             await quiet(second)
 
 
+async def test_what_two_ehrs_wrote_alike_goes_on_from_us_to_both() -> None:
+    """The first EHR's value came to us and not to the second, which wrote the same: what we make of it goes to both."""
+    policy = {"relations": ["auto", "ask"]}
+    with world(policy=policy) as first, world(policy=policy) as second:
+        await two_connected(first, second)
+        before = (await first.plan(PLAN)).goal("g-resilience").predecessors
+        for one in (first, second):
+            edge = milestone(one, SOCIAL, "predecessor")
+            change(one, RESILIENCE, lambda tree: tree.update(extension=[*tree["extension"], edge]))  # noqa: B023
+            await first.sync()
+            await second.sync()
+        assert (await first.plan(PLAN)).goal("g-resilience").predecessors == (*before, "g-social")
+        await first.edit(PLAN, "g-resilience", predecessors=before)
+        for one in (first, second):
+            await one.sync()
+            earlier = f"Goal/{one.goals()[SOCIAL]['id']}"
+            assert earlier not in msgspec.json.encode(one.goals()[RESILIENCE], enc_hook=str).decode()
+            assert await one.inbox() == []
+            await quiet(one)
+
+
 async def test_a_value_given_at_one_ehr_goes_to_both() -> None:
     """Another value is the practice's own: both EHRs get it."""
     with world() as first, world() as second:
@@ -653,24 +674,6 @@ async def test_a_value_given_at_one_ehr_goes_to_both() -> None:
         await settled(first, await the_item(first, "ehr-main"), "value", value="2027-01-08")
         assert [(await one.sync()).writes for one in (first, second)] == [1, 1]
         assert [due_there(one) for one in (first, second)] == ["2027-01-08", "2027-01-08"]
-        await quiet(first)
-        await quiet(second)
-
-
-async def test_what_two_ehrs_said_and_is_taken_out_here_goes_from_both() -> None:
-    """B said by itself what was taken from A: that is agreed with B, and what is taken out here is taken out there."""
-    with world() as first, world() as second:
-        await two_connected(first, second)
-        change(first, SOCIAL, due("2026-12-31"))
-        await first.sync()
-        await settled(first, await the_item(first, "ehr-main"), "theirs")
-        await first.sync()
-        change(second, SOCIAL, due("2026-12-31"))
-        assert (await second.sync()).writes == 0
-        assert await second.inbox() == []
-        await first.edit(PLAN, "g-social", target_date=None)
-        assert [(await one.sync()).writes for one in (first, second)] == [1, 1]
-        assert [SOCIAL in one.goals() and one.goals()[SOCIAL].get("target") for one in (first, second)] == [None, None]
         await quiet(first)
         await quiet(second)
 
