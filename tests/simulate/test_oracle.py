@@ -12,6 +12,7 @@ import pytest
 
 from fhirgoals.fhir import exact_json
 from fhirgoals.fhir.wire import Request
+from fhirgoals.sandbox.knobs import Knobs
 from tests.simulate import sides
 from tests.simulate.beginning import begun
 from tests.simulate.cells import Cell
@@ -185,6 +186,20 @@ def test_two_resources_of_one_goal_are_doubled(finished: Finished) -> None:
     _, body = finished.resource("g-b")
     twin = finished.world.boxes[A].storage.create("Goal", {key: body[key] for key in body if key != "id"})
     finished.world.log.resources[A, twin.version.id] = "g-b"
+    assert finished.moved() == {"doubled"}
+
+
+def test_a_create_that_is_carried_out_after_its_call_got_no_reply_is_seen(finished: Finished) -> None:
+    """The server takes a call, sends no reply, and creates the resource a while later: that is ours too."""
+    world = finished.world
+    _, body = finished.resource("g-b")
+    twin = {key: body[key] for key in body if key != "id"}
+    world.boxes[A].knobs = Knobs(lose_every=1, late_s=30.0)
+    finished.send("POST", "Goal", twin)
+    assert finished.moved() == set()
+    world.machine.spend(40)
+    world.boxes[A].knobs = Knobs()
+    finished.send("GET", "Goal", {})
     assert finished.moved() == {"doubled"}
 
 

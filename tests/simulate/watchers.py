@@ -30,6 +30,8 @@ class Watcher:
     _edges: dict[str, dict[str, str]] = field(default_factory=dict)
     _before: dict[str, bytes | None] = field(default_factory=dict)
     _last_sent: dict[str, bytes] = field(default_factory=dict)
+    _awaited: dict[str, Any] = field(default_factory=dict)
+    """What creates without a reply said, by our identifier: a server may carry them out later."""
 
     def leaves(self, request: Request) -> None:
         """See a call leave, with words that may not go."""
@@ -130,11 +132,19 @@ class Watcher:
         id_ = made.get("id") or (location[1] if len(location) > 1 else None)
         values = [one["value"] for one in sent.get("identifier", ())]
         if id_ is None and values:  # the reply was lost
-            found = sides.bodies(self.storage, sent["resourceType"]).items()
-            id_ = next((own for own, body in found if body.get("identifier") == sent["identifier"]), None)
+            self._awaited[values[0]] = sent
+            self.place()
         local = self.log.wire_ids.get(values[0]) if values else None
         if id_ and local:
             self.log.resources[self.name, str(id_)] = local
+
+    def place(self) -> None:
+        """Tell the log which resources stand by now that were created without a reply."""
+        for value, sent in self._awaited.items():
+            local = self.log.wire_ids.get(value)
+            for id_, body in sides.bodies(self.storage, sent["resourceType"]).items() if local else ():
+                if body.get("identifier") == sent["identifier"]:
+                    self.log.resources.setdefault((self.name, id_), str(local))
 
 
 def _content(body: dict[str, Any]) -> bytes:

@@ -142,6 +142,7 @@ class World:
 
     def there(self, name: str) -> sides.Side:
         """Return the watched values at one EHR; of two resources of one goal, those of the one that is linked."""
+        self.watchers[name].place()
         storage, links = self.boxes[name].storage, sides.linked(self.database.raw, name)
         seen = sides.standing(storage), links, dict(self.log.resources), dict(self.log.steps)
         known = self._there.get(name)
