@@ -7,6 +7,7 @@ what `follow` returns is built from our own origin, so that a token can't be sen
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
@@ -133,8 +134,17 @@ def versions(pages: Iterable[Resource], resource_type: str, resource_id: str) ->
 
 
 def all_keys(page: Resource) -> list[str]:
-    """Return a key for each entry of a page of history, deletions too."""
-    return [canonical(entry).decode() for entry in _entries(page)]
+    """Return a key for each entry of a page of history, deletions too.
+
+    Two may be equal to the byte: a server that names every version 1 was written the same twice within one second.
+    """
+    count: Counter[bytes] = Counter()
+    keys = []
+    for entry in _entries(page):
+        content = canonical(entry)
+        keys.append(f"{count[content]} {content.decode()}")
+        count[content] += 1
+    return keys
 
 
 def match_keys(page: Resource, resource_type: str) -> list[str]:

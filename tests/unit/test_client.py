@@ -715,6 +715,16 @@ async def test_a_history_with_a_deletion_is_asked_on() -> None:
     assert rig.asked[1].query == [("_count", "100"), ("_offset", "2")]
 
 
+async def test_versions_that_are_equal_to_the_byte_count_each() -> None:
+    """A server that names every version 1 was written the same twice at one time: its one page is the whole history."""
+    entries = [{"resource": goal("g1", "1")}, {"resource": goal("g1", "1")}]
+    rig = Rig(ok({"resourceType": "Bundle", "total": 2, "entry": entries}), (400, None, {}))
+    versions = await rig.client.history("Goal", "g1")
+    assert versions is not None
+    assert len(versions) == 2
+    assert len(rig.asked) == 1
+
+
 async def test_history_follows_its_pages() -> None:
     """Many versions come on several pages."""
     rig = Rig(ok(page(goal("g1", "2"), link="?p=2")), ok(page(goal("g1", "1"))))
