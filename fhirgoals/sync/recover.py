@@ -27,7 +27,7 @@ from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
-from fhirgoals.sync.unversioned import AGAIN_REV, overwritten, put_back, trace, usable
+from fhirgoals.sync.unversioned import AGAIN_REV, differs, overwritten, put_back, trace, usable
 from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, last_seen, may_be_there, refs_of, with_link
 
 MAY_NOT_GO = "sent_or_not_unknown"
@@ -75,12 +75,16 @@ def unsettled(left: Sequence[tuple[Intent, str]]) -> Unsettled:
     return Unsettled(asked, keys(IN_DOUBT), keys(MAY_NOT_GO))
 
 
-def moved(left: Sequence[tuple[Intent, str]], found: Mapping[Key, Found]) -> bool:
+def moved(view: View, left: Sequence[tuple[Intent, str]], found: Mapping[Key, Found]) -> bool:
     """Tell whether a resource moved under an open call since that was looked into: it may have landed by now."""
-    return any(
-        why in OPEN and (one.kind, one.local_id) in found and found[one.kind, one.local_id].etag != one.etag
-        for one, why in left
-    )
+    for one, why in left:
+        key = (one.kind, one.local_id)
+        if key in found and why in OPEN and found[key].etag != one.etag:
+            return True
+        # Where versions say nothing, its content tells.
+        if key in found and why == NOT_THERE and key in view.links and differs(view.links[key], found[key]):
+            return True
+    return False
 
 
 class Settling(Protocol):

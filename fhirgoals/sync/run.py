@@ -264,7 +264,7 @@ class Runner:
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
             reading = await self._read(view, patient, counts)
-            if moved(left, reading.found):
+            if moved(view, left, reading.found):
                 _, left = await recover(context, view, Writes(context, same_patient=same))
                 view = await self._view(plan_id)
                 reading = await self._read(view, patient, counts)

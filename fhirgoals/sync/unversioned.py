@@ -58,10 +58,13 @@ async def watched(context: Context, view: View, found: Mapping[Key, Found]) -> V
 
 def moved_alone(link: Link, now: Found) -> bool:
     """Tell whether a resource moved and its ETag did not."""
-    if now.etag is None or now.etag != link.etag or link.raw is None:
-        return False
+    return now.etag is not None and now.etag == link.etag and differs(link, now)
+
+
+def differs(link: Link, now: Found) -> bool:
+    """Tell whether a resource stands otherwise than it was last seen."""
     content = content_hash(now.tree)
-    before = None if link.raw_hash == content else loads(link.raw)
+    before = None if link.raw is None or link.raw_hash == content else loads(link.raw)
     return isinstance(before, dict) and content_hash(before) != content
 
 

@@ -127,3 +127,36 @@ async def test_a_call_in_doubt_does_not_go_over_what_was_asked_about_since(here:
     assert "Their words" in here.goals()
     assert await here.inbox() == [("conflict", "g-sleep", "text")]
     await quiet(here)
+
+
+class Arriving:
+    """A network on which the calls under way arrive when a plan is read, after calls in doubt were looked into."""
+
+    def __init__(self, slow: Sluggish) -> None:
+        self.slow = slow
+
+    async def send(self, request: Request) -> Any:
+        if "/CarePlan?" in request.url:
+            await self.slow.deliver()
+        return await self.slow.inner.send(request)
+
+
+async def test_a_call_that_comes_between_the_look_for_it_and_the_reading_is_found(here: World) -> None:
+    """What it went over is in the history, although the same run writes that resource anew."""
+    await started(here)
+    id_ = str(here.goals()[SLEEP]["id"])
+    await here.edit(PLAN, "g-social", text="See two")
+    await here.sync()
+    await here.edit(PLAN, "g-sleep", text="Up by seven")
+    slow = Sluggish(here.http)
+    here.http = cast("Any", slow)
+    await here.sync()
+    slow.under_way = slow.under_way[:1]
+    here.change("Goal", id_, low)
+    await here.edit(PLAN, "g-sleep", text="Up by six")
+    here.http = cast("Any", Arriving(slow))
+    await here.sync()
+    items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+    assert ("priority", "overwritten_there", "low") in [(one.unit, one.why, one.theirs) for one in items]
+    assert "Up by six" in here.goals()
+    await quiet(here)
