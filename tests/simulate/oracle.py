@@ -102,6 +102,8 @@ def _outside(case: Evidence, edit: Edit) -> bool:
 def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
     if any(_stands(side, edit) for side in (case.here, *case.there.values())):
         return True
+    if edit.value in case.of_same_step(edit.key):
+        return True
     if edit.key[1] == "order" and (edit.side == "here" or _siblings_stand(case, edit)):
         return True  # it follows from the tree: any later move changes it
     for later in case.log.edits[place + 1 :]:

@@ -68,7 +68,7 @@ class Finished:
         for one in plan["goals"]:
             if one["id"] == goal:
                 one.update(fields)
-        raw.execute("drop trigger plan_revisions_no_update")
+        raw.execute("drop trigger if exists plan_revisions_no_update")
         raw.execute("update plan_revisions set document = ?", (json.dumps(plan),))
 
     def ask(self, kind: str, owner: str, unit: str, ours: object, theirs: object, *, why: str = "test") -> None:
@@ -175,6 +175,19 @@ def test_a_step_that_became_two_is_not_lost_while_its_word_stands_in_either(fini
     finished.change_here("g-a", steps=steps)
     for own in ("st-g-a", *texts):
         finished.ask("proposal", PLAN, f"steps:{own}", {"goal": "g-a"}, None)
+    assert "lost" not in finished.moved()
+
+
+def test_a_step_that_became_two_keeps_a_status_that_stands_in_either(finished: Finished) -> None:
+    """We set a status while the EHR reworded the step: it stands here, in the first of what is two steps to us."""
+    finished.world.log.steps |= {"Ax001": "there-1", "Ax002": "there-1"}
+    finished.world.noted(1, "here", ("g-a", "step_status there-1"), "on-hold", "not-started")
+    statuses = {"step-1": ("Ax001 runs", "planned"), "step-2": ("Ax002 runs", "planned")}
+    steps = [{"id": own, "text": text, "status": status} for own, (text, status) in statuses.items()]
+    finished.change_here("g-a", steps=steps)
+    assert "lost" in finished.moved()
+    steps[0]["status"] = "on_hold"
+    finished.change_here("g-a", steps=steps)
     assert "lost" not in finished.moved()
 
 
