@@ -103,13 +103,15 @@ def judge(seen: Seen, policy: Policy) -> Verdict:
 def changed(seen: Seen) -> tuple[bool, bool]:
     """Return whether we and whether they changed the unit since the pair.
 
-    Ours counts by revision as well as by value: there and back again is an edit (rule R6 of the simulation), and so
-    is one that this connection may not see (rule R1).
+    Ours counts by revision as well as by value: there and back again is an edit (rule R6), and so is one that this
+    connection may not see (rule R1). A child without a parent stands at the top of the tree: that is a place like any
+    other, where somebody put it there, be it before any place of it was agreed on.
     """
     pair = seen.pair
+    put = seen.unit.family == "parent_map" and seen.rev > (max(pair.rev, 0) if pair else 0)
     if pair is None:
-        return seen.ours is not None, seen.theirs is not None
-    touched = seen.rev > pair.rev and (seen.ours is not None or seen.hidden)
+        return put or seen.ours is not None, seen.theirs is not None
+    touched = put or (seen.rev > pair.rev and (seen.ours is not None or seen.hidden))
     return touched or not same_value(seen.ours, pair.ours), not same_value(seen.theirs, pair.theirs)
 
 

@@ -66,6 +66,19 @@ def test_there_and_back_again_counts_as_our_edit() -> None:
     assert judge(seen(rev=5, theirs="c"), Fixed()).action is Action.CONFLICT
 
 
+@pytest.mark.parametrize(("pair", "rev"), [(None, 1), (Pair(None, None, 3), 4), (Pair(None, None, -1), 1)])
+def test_child_that_was_taken_out_from_under_its_parent_here_clashes_with_their_move(
+    pair: Pair | None, rev: int
+) -> None:
+    """To stand at the top is a place that somebody chose, also where no place was agreed before; of a child that nobody
+    touched here theirs is one-sided, and a member of a set that neither side had says nothing."""
+    moved = seen(unit=PARENT, pair=pair, ours=None, theirs=["q"], rev=rev)
+    assert judge(moved, Fixed()).action is Action.CONFLICT
+    untouched = replace(moved, rev=max(pair.rev, 0) if pair else 0)
+    assert judge(untouched, Fixed()).action in (Action.PULL, Action.PROPOSE)
+    assert judge(replace(moved, unit=NOTE), Fixed()).action in (Action.PULL, Action.PROPOSE)
+
+
 def test_hidden_edit_is_not_deliverable_and_clashes_with_theirs() -> None:
     """A value that the connection may not see is ours changed: nothing to write, and no edit of theirs is one-sided."""
     pair = Pair(None, None, 3)
