@@ -28,6 +28,7 @@ class Evidence:
         }
         self.items = items_of(self.raw)
         self.there = {name: world.there(name) for name in world.names}
+        self.links = {name: sides.linked(self.raw, name) for name in world.names}
         self._name_steps_without_words()
         self.here = sides.named_by_log(sides.here(self.plan), self.steps)
         self.waiting = [item for item in self.items if item.open]
@@ -71,6 +72,21 @@ class Evidence:
             )
             for item in self.items
         )
+
+    def told_of_double(self, goal: str) -> bool:
+        """Tell whether an item stands for a resource of ours that stands more than once."""
+        return any(item.owner == goal or item.kind == "identity" for item in self.waiting)
+
+    def stands_in_a_double(self, name: str, key: Key, value: str) -> bool:
+        """Tell whether a value stands in one of two resources of its goal that was reported: it is told with it."""
+        storage = self.world.boxes[name].storage
+        standing = sides.bodies(storage, "Goal")
+        of_goal = [id_ for (where, id_), own in self.log.resources.items() if (where, own) == (name, key[0])]
+        twins = [id_ for id_ in of_goal if id_ in standing]
+        if len(twins) < 2 or self.cell.detects_doubles or not self.told_of_double(key[0]):
+            return False
+        each = (sides.there(name, storage, self.log, {**self.links[name], key[0]: id_}) for id_ in twins)
+        return any(side.get(key, NOTHING) == value for side in each)
 
     def hidden(self) -> set[str]:
         """Return the goals that are withheld or void, here or there."""
@@ -127,8 +143,11 @@ class Evidence:
         of_plan = key[0] == PLAN or key[1].startswith("step")
         # A child's place stands on its parent's resource.
         sides_ = (self.here, self.there.get(item.connection, {})) if key[1] == "parent" else ()
-        parents = {parent for side in sides_ for parent in side.get(key, NOTHING).split("+")}
-        return item.owner in {key[0], *parents} or (item.owner == PLAN and (of_plan or item.kind == "retract"))
+        ends = {parent for side in sides_ for parent in side.get(key, NOTHING).split("+")}
+        head, _, member = key[1].partition(" ")
+        if head == "after" and member not in self.links.get(item.connection, {}):
+            ends.add(member)  # it can't be named while nobody knows which resource it is
+        return item.owner in {key[0], *ends} or (item.owner == PLAN and (of_plan or item.kind == "retract"))
 
     def stands_for(self, item: Item, key: Key) -> bool:
         """Tell whether an item's unit is the one of a watched value."""

@@ -104,6 +104,8 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
         return True
     if edit.value in case.of_same_step(edit.key):
         return True
+    if edit.side != "here" and case.stands_in_a_double(edit.side, edit.key, edit.value):
+        return True
     if edit.key[1] == "order" and (edit.side == "here" or _siblings_stand(case, edit)):
         return True  # it follows from the tree: any later move changes it
     for later in case.log.edits[place + 1 :]:
@@ -181,9 +183,8 @@ def _doubled(case: Evidence, name: str) -> tuple[list[str], list[str]]:
     seen: list[str] = []
     for own, count in made.items():
         if count > 1:
-            told = any(item.owner == own or item.kind == "identity" for item in case.waiting)
             line = f"doubled: {own} stands {count} times at {name}"
-            (seen if told and not case.cell.detects_doubles else untold).append(line)
+            (seen if case.told_of_double(own) and not case.cell.detects_doubles else untold).append(line)
     if not any(count > 1 for count in made.values()):
         untold += doubles(name, _members_there(standing))
     return untold, seen

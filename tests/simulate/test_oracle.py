@@ -202,6 +202,33 @@ def test_two_resources_of_one_goal_are_doubled(finished: Finished) -> None:
     assert finished.moved() == {"doubled"}
 
 
+def test_what_was_written_into_a_reported_double_is_told_with_it() -> None:
+    """Only where the server offers no means against doubles, and while it stands there."""
+    finished = _finished(Cell("duplicates_allowed"))
+    _, body = finished.resource("g-b")
+    twin = finished.world.boxes[A].storage.create("Goal", {**body, "description": {"text": "Ax001 runs"}}).version
+    finished.world.log.resources[A, twin.id] = "g-b"
+    finished.world.noted(1, A, ("g-b", "text"), "Ax001", "Tx000")
+    assert finished.moved() == {"doubled", "lost"}
+    finished.ask("held", "g-b", "Goal", None, None, why="several")
+    assert finished.moved() == set()
+    finished.world.boxes[A].edit("Goal", twin.id, body)
+    assert finished.moved() == {"lost"}
+
+
+def test_what_comes_after_a_goal_of_which_two_stand_there_can_not_be_said() -> None:
+    """An edge to it is explained by the item that asks which of the two it is, until one is linked."""
+    finished = _finished(Cell("duplicates_allowed"))
+    own, body = finished.resource("g-b")
+    twin = finished.world.boxes[A].storage.create("Goal", body).version
+    finished.world.log.resources[A, twin.id] = "g-b"
+    finished.ask("held", "g-b", "Goal", None, None, why="several")
+    finished.change_here("g-a", predecessors=["g-b"])
+    assert finished.moved() == {"silent"}
+    finished.world.database.raw.execute("delete from links where resource_id = ?", (own,))
+    assert finished.moved() == set()
+
+
 def test_a_create_that_is_carried_out_after_its_call_got_no_reply_is_seen(finished: Finished) -> None:
     """The server takes a call, sends no reply, and creates the resource a while later: that is ours too."""
     world = finished.world
