@@ -79,6 +79,8 @@ class Evidence:
 
     def stands_in_a_double(self, name: str, key: Key, value: str) -> bool:
         """Tell whether a value stands in one of two resources of its goal that was reported: it is told with it."""
+        if name not in self.world.boxes:
+            return False
         storage = self.world.boxes[name].storage
         standing = sides.bodies(storage, "Goal")
         of_goal = [id_ for (where, id_), own in self.log.resources.items() if (where, own) == (name, key[0])]

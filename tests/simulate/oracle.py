@@ -102,9 +102,7 @@ def _outside(case: Evidence, edit: Edit) -> bool:
 def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
     if any(_stands(side, edit) for side in (case.here, *case.there.values())):
         return True
-    if edit.value in case.of_same_step(edit.key):
-        return True
-    if edit.side != "here" and case.stands_in_a_double(edit.side, edit.key, edit.value):
+    if edit.value in case.of_same_step(edit.key) or case.stands_in_a_double(edit.side, edit.key, edit.value):
         return True
     if edit.key[1] == "order" and (edit.side == "here" or _siblings_stand(case, edit)):
         return True  # it follows from the tree: any later move changes it
