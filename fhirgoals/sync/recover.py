@@ -171,12 +171,16 @@ async def _created(
         return await _without_its_identifier(context, view, there, writes, intent)
     if len(matches) > 1:
         return view, there, "several"
-    [(resource_id, tree)] = matches.items()
+    [tree] = matches.values()
     subject = stamp.subject(tree)
     if subject is None or refs_of(view).relative(subject) != view.patient:
         return view, there, "other_patient"
-    first = await _first_version(context, intent, resource_id)
+    # Without a history our id alone says that it was stored as it was sent.
+    by_id = view.config.operation_id_kept and stamp.operation_id(tree) == intent.id
+    first = await _oldest(context, intent, {**body_of(intent), "id": tree["id"]} if by_id else tree)
     units = _as_stored(view, there, intent, first)
+    if first.tree is tree:  # nobody knows who wrote what differs: an earlier create of the goal, or somebody there
+        units = {unit: one for unit, one in units.items() if one.rev != AGAIN_REV}
     view, there = await writes.landed(view, there, (intent.kind, intent.local_id), first, units, "recovered", None)
     return view, there, None
 
@@ -227,14 +231,6 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
         unit: one if same_value(sent.get(unit), stored.get(unit)) else Sent(stored.get(unit), AGAIN_REV, one.complete)
         for unit, one in units.items()
     }
-
-
-async def _first_version(context: Context, intent: Intent, resource_id: str) -> Found:
-    """Return the resource as it was first stored, so that an edit made since is seen as theirs.
-
-    Without a history it is taken to hold what was sent.
-    """
-    return await _oldest(context, intent, {**body_of(intent), "id": resource_id})
 
 
 async def _oldest(context: Context, intent: Intent, otherwise: Resource) -> Found:

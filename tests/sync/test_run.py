@@ -492,6 +492,29 @@ async def test_a_call_that_may_still_land_stays_a_candidate(here: World) -> None
     await quiet(here)
 
 
+async def test_an_earlier_create_that_came_late_is_no_edit_of_theirs(here: World) -> None:
+    """Without a history nobody can tell it from one: what was written here since stays, and a person is asked."""
+    plan = await started(here)
+    here.sandbox.knobs = Knobs(no_history=True)
+    plain, slow = here.http, Sluggish(here.http)
+    here.http = slow  # type: ignore[assignment]
+    new = msgspec.structs.replace(plan.goal("g-social"), id="g-new", text="first", steps=())
+    await here.put(msgspec.structs.replace(plan, goals=(*plan.goals, new)))
+    await here.sync()
+    await here.edit(PLAN, "g-new", text="second")
+    await here.sync()
+    first, *_, last = slow.under_way
+    assert b"first" in (first.body or b"")
+    assert b"second" in (last.body or b"")
+    slow.under_way = [first]
+    await slow.deliver()
+    here.http = plain
+    await here.sync()
+    assert (await here.plan(PLAN)).goal("g-new").text == "second"
+    assert await here.inbox() == [("conflict", "g-new", "text")]
+    await quiet(here)
+
+
 async def test_a_server_that_keeps_failing_leaves_one_intent(here: World) -> None:
     """Updates that are answered with nothing are repeated under one intent, twice a run; once it works, all is done."""
     await started(here)
