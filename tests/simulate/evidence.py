@@ -168,6 +168,15 @@ class Evidence:
             case _:
                 return (item.owner, item.unit) == (goal, what)
 
+    def stood_for(self, item: Item, key: Key) -> bool:
+        """Tell whether an item's unit is that of a step of theirs by an id that it had by words of before."""
+        head, _, step = key[1].partition(" ")
+        if head != "step_status" or not item.unit.startswith("step:"):
+            return False
+        words = [word for word, name in self.log.steps.items() if name == step]
+        own = item.unit.rpartition(".")[0]
+        return any(one.unit == f"{own}.text" and word in one.text for one in self.items for word in words)
+
     def _is_step(self, item: Item, goal: str, step: str) -> bool:
         words = [word for word, name in self.log.steps.items() if name == step]
         kind, _, member = item.unit.partition(":")

@@ -123,7 +123,7 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
         return True  # moved there and back: nobody else can tell that from no edit
     if any(_kept_whole(case, item, edit) for item in case.kept):
         return True
-    decided = [item for item in case.kept if case.stands_for(item, edit.key)]
+    decided = [item for item in case.kept if case.stands_for(item, edit.key) or case.stood_for(item, edit.key)]
     kept = {part for item in decided for value in (item.ours, item.theirs) for part in parts(item.unit, value)}
     return edit.value in kept
 

@@ -191,6 +191,18 @@ def test_a_step_that_became_two_keeps_a_status_that_stands_in_either(finished: F
     assert "lost" not in finished.moved()
 
 
+def test_what_was_decided_on_a_step_that_was_taken_out_there_is_in_the_history(finished: Finished) -> None:
+    """Its words name it by another item of its id; the step itself stands nowhere any more."""
+    finished.world.log.steps["Ax001"] = "there-1"
+    finished.world.noted(1, A, ("g-a", "step_status there-1"), "on-hold", "not-started")
+    finished.ask("history", PLAN, "step:step-1.status", None, {"status": "on_hold"})
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at")
+    assert finished.moved() == {"lost"}
+    finished.ask("history", PLAN, "step:step-1.text", None, "Ax001 from the ward")
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at")
+    assert finished.moved() == set()
+
+
 # -- doubled --
 
 
