@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
+from fhirgoals.domain.units import same_value
 from fhirgoals.errors import RemoteError
 from fhirgoals.fhir.answers import Answer, Forbidden, Gone, NotFound, Stored, Throttled, Unauthorised
 from fhirgoals.fhir.client import EhrClient
@@ -17,10 +19,12 @@ from fhirgoals.mappers import stamp
 from fhirgoals.mappers.refs import Refs
 from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.decide import Kind, Place
-from fhirgoals.sync.reading import Found
+from fhirgoals.sync.connection import TablePolicy
+from fhirgoals.sync.decide import Kind, Place, decide
+from fhirgoals.sync.merge import Action
+from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.tree import half_moved
-from fhirgoals.sync.view import Key, View, content_hash, refs_of, there_of
+from fhirgoals.sync.view import Key, View, content_hash, ours_of, refs_of, there_of
 
 KINDS: tuple[Kind, ...] = ("Goal", "CarePlan")
 
@@ -50,8 +54,11 @@ class Reading:
         return len(self.found) + len(self.strays) + len(self.born)
 
 
-async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
-    """Return what the EHR has of one plan; raises `RemoteError` where it did not answer as it should."""
+async def read_plan(client: EhrClient, view: View, patient: str, on: date | None = None) -> Reading:
+    """Return what the EHR has of one plan; raises `RemoteError` where it did not answer as it should.
+
+    `on` is the day of a run that goes by this reading: where it is to move a child there, the tree is read itself.
+    """
     by_resource = {(kind, link.resource_id): (kind, local_id) for (kind, local_id), link in view.links.items()}
     refs = refs_of(view)
     found: dict[Key, Found] = {}
@@ -78,12 +85,29 @@ async def read_plan(client: EhrClient, view: View, patient: str) -> Reading:
                 others.append(tree)
     known = {key: replace(one, etag=view.links[key].etag) for key, one in found.items() if _as_known(view, key, one)}
     found, missing = await _read_themselves(client, view, patient, known)
-    if half_moved(there_of(view, found, missing).theirs.assembled.values, view.bases):
-        # The other half of a move may stand there already, and the search not show it yet (rule R9).
+    there = there_of(view, found, missing)
+    if half_moved(there.theirs.assembled.values, view.bases) or (on is not None and _to_move(view, there, on)):
+        # The other half of a move may stand there already, and the search not show it yet (rule R9); nor what would
+        # make a ring or a second parent of a move of ours (rule R5).
         believed = {key: one for key, one in found.items() if key[0] != "Goal" or key not in known}
         found, gone = await _read_themselves(client, view, patient, believed)
         missing |= gone
     return Reading(found, missing, tuple(strays), tuple(born), tuple(others), quarantined)
+
+
+def _to_move(view: View, there: There, on: date) -> bool:
+    """Tell whether a child that stands there is to get another parent by us."""
+    ours = ours_of(view, on)
+    moved = set()
+    for unit, value in ours.visible.items():
+        if unit.family == "parent_map" and ("Goal", unit.member) in view.links:
+            pair = view.bases.get(unit)
+            if pair is None or ours.revs.get(unit, 0) > pair.rev or not same_value(value, pair.ours):
+                moved.add(unit)
+    if not moved:
+        return False
+    decision = decide(ours, there.theirs, view.bases, TablePolicy(view.config.policy))
+    return not moved.isdisjoint(decision.units(Action.PUSH))
 
 
 def _as_known(view: View, key: Key, shown: Found) -> bool:

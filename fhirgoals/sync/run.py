@@ -352,7 +352,7 @@ class Runner:
         counts.held += len(kinds) - kinds.count("conflict") - kinds.count("proposal")
 
     async def _read(self, view: View, patient: str, counts: Counts) -> Reading:
-        whole = await read_plan(self.client, view, patient)
+        whole = await read_plan(self.client, view, patient, self.clock().date())
         reading = await self.store.read(lambda tx: without_other_plans(tx, view, whole))
         if view.unfiled:
             links = await self.store.read(lambda tx: care_plans(tx, view))

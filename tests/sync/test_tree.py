@@ -169,6 +169,21 @@ async def test_a_move_here_and_one_there_never_close_a_ring(here: World) -> None
     await quiet(here)
 
 
+async def test_a_search_that_lags_hides_no_ring_from_a_move_of_ours() -> None:
+    """The parent of X was put under X there, which the search does not show yet: X does not go under it by us."""
+    times = [START]
+    with world(clock=lambda: times[0], policy=AUTO) as here:
+        plan = await started(here)
+        here.sandbox.knobs = Knobs(stale_search_s=60)
+        times[0] += timedelta(seconds=90)
+        await give_to(here, OLD, NEW)
+        goals = tuple(msgspec.structs.replace(one, parent=NEW) if one.id == OLD else one for one in plan.goals)
+        await here.put(msgspec.structs.replace(plan, goals=goals))
+        counts = await here.sync()
+        assert [one["id"] for one in counts.operations if one["resource"] == "Goal"] == []
+        assert await parents_there(here, OLD) == []
+
+
 async def test_the_child_of_a_dead_parent_is_judged_by_what_is_left(here: World) -> None:
     """The EHR deletes the parent and moves the child: the move is seen (rule R13), the deletion is its own item."""
     await started(here)
