@@ -35,7 +35,8 @@ class Reading:
 
     `found` are the linked resources, `missing` the linked ones that could not be read and why. `strays` carry our
     identifier without a link (a create whose reply was lost, or another installation's work); `born` are the others,
-    which somebody else wrote there; `others` are those that other plans of ours are linked to.
+    which somebody else wrote there, and `care_plans` their CarePlans; `others` are those that other plans of ours are
+    linked to. `reported` are those that a person was told of as what may be ours twice, by kind and id.
 
     `unsure` tells that something of the other plans is in doubt there: what was born may be theirs.
     """
@@ -44,9 +45,11 @@ class Reading:
     missing: Mapping[Key, Place] = field(default_factory=dict)
     strays: tuple[Resource, ...] = ()
     born: tuple[Resource, ...] = ()
+    care_plans: tuple[Resource, ...] = ()
     others: tuple[Resource, ...] = ()
     quarantined: int = 0
     unsure: bool = False
+    reported: frozenset[str] = frozenset()
 
     @property
     def read(self) -> int:
@@ -64,7 +67,7 @@ async def read_plan(client: EhrClient, view: View, patient: str, on: date | None
     found: dict[Key, Found] = {}
     strays: list[Resource] = []
     born: list[Resource] = []
-    others: list[Resource] = []
+    care_plans: list[Resource] = []
     quarantined = 0
     for kind in KINDS:
         result = await client.search(kind, [("patient", patient)])
@@ -82,7 +85,7 @@ async def read_plan(client: EhrClient, view: View, patient: str, on: date | None
             elif kind == "Goal":
                 born.append(tree)
             else:
-                others.append(tree)
+                care_plans.append(tree)
     known = {key: replace(one, etag=view.links[key].etag) for key, one in found.items() if _as_known(view, key, one)}
     found, missing = await _read_themselves(client, view, patient, known)
     there = there_of(view, found, missing)
@@ -92,7 +95,7 @@ async def read_plan(client: EhrClient, view: View, patient: str, on: date | None
         believed = {key: one for key, one in found.items() if key[0] != "Goal" or key not in known}
         found, gone = await _read_themselves(client, view, patient, believed)
         missing |= gone
-    return Reading(found, missing, tuple(strays), tuple(born), tuple(others), quarantined)
+    return Reading(found, missing, tuple(strays), tuple(born), tuple(care_plans), quarantined=quarantined)
 
 
 def _to_move(view: View, there: There, on: date) -> bool:
@@ -154,12 +157,17 @@ def without_other_plans(tx: Tx, view: View, reading: Reading) -> Reading:
         kind: Kind = "CarePlan" if tree.get("resourceType") == "CarePlan" else "Goal"
         return tx.links.by_resource(view.connection, kind, str(tree.get("id"))) is not None
 
-    seen = {kind: [(known(tree), tree) for tree in getattr(reading, kind)] for kind in ("strays", "born", "others")}
+    kinds = ("strays", "born", "care_plans")
+    seen = {kind: [(known(tree), tree) for tree in getattr(reading, kind)] for kind in kinds}
+    alone = {kind: tuple(tree for linked, tree in group if not linked) for kind, group in seen.items()}
+    dropped = any(_may_be_ours(one.tree) for one in reading.found.values())
     in_doubt = view.siblings and tx.intents.all_open(view.connection)
     return replace(
         reading,
-        strays=tuple(tree for linked, tree in seen["strays"] if not linked),
-        born=tuple(tree for linked, tree in seen["born"] if not linked),
+        strays=alone["strays"],
+        born=alone["born"],
+        care_plans=alone["care_plans"],
+        reported=_reported(tx, view) if dropped else frozenset(),
         others=tuple(tree for group in seen.values() for linked, tree in group if linked),
         unsure=any(one.method == "create" and one.plan_id in view.siblings for one in in_doubt or ()),
     )
@@ -196,25 +204,56 @@ def version_of(tree: Resource) -> str | None:
     return version if isinstance(version, str) else None
 
 
+MAY_BE_OURS_TWICE = "may_be_ours_twice"
+"""Why a person is told of a resource that may be a call of ours that came late, at a server that drops identifiers."""
+
+
 def twins(reading: Reading) -> tuple[str, ...]:
-    """Return the ids of goals that no link knows and that say what one of ours says, where identifiers are dropped.
+    """Return what no link knows and says what one of ours says, where identifiers are dropped, by kind and id.
 
-    One of them may be a call of ours that came late.
+    One of them may be a call of ours that came late. One that was reported stays so while it stands there and no link
+    knows it: ours may have got other words since.
     """
-    goals = {one.resource_id: one.tree for (kind, _), one in reading.found.items() if kind == "Goal"}
-    words = words_without_identifier(goals.values())
-    unknown = (tree for tree in reading.born if tree.get("id") not in goals and not stamp.identifiers(tree))
-    return tuple(str(tree.get("id")) for tree in unknown if str(tree.get("description")) in words)
+    linked = {f"{kind}/{one.resource_id}" for (kind, _), one in reading.found.items()}
+    words = words_without_identifier(one.tree for one in reading.found.values())
+    unknown = {_name(tree): tree for tree in (*reading.born, *reading.care_plans) if _may_be_ours(tree)}
+    return tuple(
+        name
+        for name, tree in unknown.items()
+        if name not in linked and (name in reading.reported or words_of(tree) in words)
+    )
 
 
-def words_without_identifier(goals: Iterable[Resource]) -> set[str]:
-    """Return the words of goals of ours that lost their identifier: the same again may be a call that came late."""
-    return {str(tree.get("description")) for tree in goals if not stamp.identifiers(tree)}
+def _may_be_ours(tree: Resource) -> bool:
+    """Tell whether a resource has no identifier that says whose it is."""
+    return not stamp.identifiers(tree)
+
+
+def _name(tree: Resource) -> str:
+    return f"{tree.get('resourceType')}/{tree.get('id')}"
+
+
+def _reported(tx: Tx, view: View) -> frozenset[str]:
+    """Return what a person was told of as what may be ours twice."""
+    items = tx.inbox.list(open_only=True, connection=view.connection, plan_id=view.plan.id)
+    return frozenset(item.unit for item in items if item.why == MAY_BE_OURS_TWICE and item.unit is not None)
+
+
+def words_without_identifier(ours: Iterable[Resource]) -> set[str]:
+    """Return the words of what is ours and lost its identifier: the same again may be a call that came late."""
+    return {words_of(tree) for tree in ours if _may_be_ours(tree) and ("description" in tree or "title" in tree)}
+
+
+def words_of(tree: Resource) -> str:
+    """Return the words by which a Goal or a CarePlan of a server that drops identifiers is known again."""
+    return f"Goal {tree.get('description')}" if tree.get("resourceType") == "Goal" else f"CarePlan {tree.get('title')}"
 
 
 def unchanged(view: View, reading: Reading) -> bool:
     """Tell whether everything that is linked still has the content that was last seen, and nothing is missing."""
-    if reading.missing or reading.strays or twins(reading) or reading.found.keys() != view.links.keys():
+    if reading.missing or reading.strays or reading.reported or reading.found.keys() != view.links.keys():
+        return False
+    if twins(reading):
         return False
     return all(content_hash(one.tree) == view.links[key].raw_hash for key, one in reading.found.items())
 

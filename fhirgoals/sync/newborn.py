@@ -20,7 +20,7 @@ from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import careplan, goal, stamp
 from fhirgoals.store.links import Link
-from fhirgoals.sync.changes import Reading, found_of, version_of, words_without_identifier
+from fhirgoals.sync.changes import Reading, found_of, version_of, words_of, words_without_identifier
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import link_of
@@ -78,7 +78,7 @@ def unlisted(view: View, reading: Reading) -> tuple[Resource, ...]:
         and not _taken_back(tree)
         and _wide_enough(view.config, tree)
         and str(tree["id"]) not in _void_here(view)
-        and not (str(tree.get("description")) in words and not stamp.identifiers(tree))
+        and not (words_of(tree) in words and not stamp.identifiers(tree))
     )
 
 

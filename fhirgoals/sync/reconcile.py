@@ -17,7 +17,7 @@ from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.sync.bundles import NOTE, groups
 from fhirgoals.sync.call import Call, describe
 from fhirgoals.sync.calls import Terms, next_pass
-from fhirgoals.sync.changes import Reading, twins
+from fhirgoals.sync.changes import MAY_BE_OURS_TWICE, Reading, twins
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import PASSING, Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
@@ -359,7 +359,7 @@ class _Run:
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *(Waiting("held", local_id, kind, MAY_NOT_GO) for kind, local_id in sorted(self.sent_or_not)),
             *_strays(reading, self.view),
-            *(Waiting("identity", self.view.plan.id, f"Goal/{one}", "may_be_ours_twice") for one in twins(reading)),
+            *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in twins(reading)),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
             *(Waiting("held", goal, "", why) for goal, why in misfiled(self.view, reading)),

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from fhirgoals.domain.records import Plan
+from fhirgoals.fhir.rest import Precondition
 from fhirgoals.fhir.wire import Reply, Request
 from fhirgoals.sandbox.knobs import Asked, Knobs
 from tests.sync.test_run import PLAN
@@ -65,4 +66,33 @@ async def test_a_create_in_doubt_that_was_edited_there_is_found_by_its_first_ver
         texts = [text_of(one) for one in here.sandbox.storage.resources("Goal")]
         assert (texts.count(THEIRS), texts.count(WORDS)) == (1, 0)
         assert (await here.plan(PLAN)).goal("g-new").text == THEIRS
+        assert await here.inbox() == []
+
+
+def copied(here: World, kind: str, tree: Any) -> str:
+    """Store a resource once more, as a call that came late does; return its id."""
+    again = {name: part for name, part in tree.items() if name not in ("id", "meta")}
+    return f"{kind}/{here.sandbox.storage.create(kind, again, unless=None).version.id}"
+
+
+@pytest.mark.parametrize("kind", ["Goal", "CarePlan"])
+async def test_what_may_be_ours_twice_stays_told_until_it_is_gone_there(kind: str) -> None:
+    """A late call made a second one: a person is told, also after ours got other words, until one was taken out."""
+    with world(Knobs(drop_fields=DROPPED)) as here:
+        plan = await started(here)
+        [ours] = [here.goals()[str(plan.goal("g-sleep").text)]] if kind == "Goal" else here.care_plans()
+        twin = copied(here, kind, ours)
+        told = [("identity", PLAN, twin)]
+        await here.sync()
+        assert await here.inbox() == told
+        if kind == "Goal":
+            await here.edit(PLAN, "g-sleep", text=WORDS)
+        else:
+            await here.put(msgspec.structs.replace(plan, title=WORDS))
+        assert (await here.sync()).writes == 1
+        assert await here.inbox() == told
+        assert (await here.sync()).writes == 0
+        assert await here.inbox() == told
+        here.sandbox.storage.delete(kind, twin.partition("/")[2], Precondition())
+        await here.sync()
         assert await here.inbox() == []
