@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from fhirgoals.domain.units import same_value
+from fhirgoals.domain.units import Unit, same_value
 from fhirgoals.errors import RemoteError
 from fhirgoals.fhir.answers import Answer, Forbidden, Gone, NotFound, Stored, Throttled, Unauthorised
 from fhirgoals.fhir.client import EhrClient
@@ -208,14 +208,19 @@ MAY_BE_OURS_TWICE = "may_be_ours_twice"
 """Why a person is told of a resource that may be a call of ours that came late, at a server that drops identifiers."""
 
 
-def twins(reading: Reading) -> tuple[str, ...]:
+def twins(view: View, reading: Reading) -> tuple[str, ...]:
     """Return what no link knows and says what one of ours says, where identifiers are dropped, by kind and id.
 
-    One of them may be a call of ours that came late. One that was reported stays so while it stands there and no link
-    knows it: ours may have got other words since.
+    One of them may be a call of ours that came late. What ours said when both sides last agreed counts too: somebody
+    may have reworded it there since. One that was reported stays so while it stands there and no link knows it.
     """
     linked = {f"{kind}/{one.resource_id}" for (kind, _), one in reading.found.items()}
-    words = words_without_identifier(one.tree for one in reading.found.values())
+    ours = {key: one.tree for key, one in reading.found.items() if _may_be_ours(one.tree)}
+    words = words_without_identifier(ours.values())
+    for kind, local_id in ours:
+        pair = view.bases.get(Unit(local_id, "text" if kind == "Goal" else "title"))
+        if pair is not None and isinstance(pair.theirs, str):
+            words.add((kind, pair.theirs))
     unknown = {_name(tree): tree for tree in (*reading.born, *reading.care_plans) if _may_be_ours(tree)}
     return tuple(
         name
@@ -239,21 +244,24 @@ def _reported(tx: Tx, view: View) -> frozenset[str]:
     return frozenset(item.unit for item in items if item.why == MAY_BE_OURS_TWICE and item.unit is not None)
 
 
-def words_without_identifier(ours: Iterable[Resource]) -> set[str]:
+def words_without_identifier(ours: Iterable[Resource]) -> set[tuple[str, str]]:
     """Return the words of what is ours and lost its identifier: the same again may be a call that came late."""
-    return {words_of(tree) for tree in ours if _may_be_ours(tree) and ("description" in tree or "title" in tree)}
+    return {words for tree in ours if _may_be_ours(tree) and (words := words_of(tree)) is not None}
 
 
-def words_of(tree: Resource) -> str:
-    """Return the words by which a Goal or a CarePlan of a server that drops identifiers is known again."""
-    return f"Goal {tree.get('description')}" if tree.get("resourceType") == "Goal" else f"CarePlan {tree.get('title')}"
+def words_of(tree: Resource) -> tuple[str, str] | None:
+    """Return the kind and the words by which a Goal or a CarePlan of a server that drops identifiers is known again."""
+    kind, description = str(tree.get("resourceType")), tree.get("description")
+    words = description.get("text") if isinstance(description, dict) else None
+    words = tree.get("title") if kind == "CarePlan" else words
+    return (kind, words) if isinstance(words, str) else None
 
 
 def unchanged(view: View, reading: Reading) -> bool:
     """Tell whether everything that is linked still has the content that was last seen, and nothing is missing."""
     if reading.missing or reading.strays or reading.reported or reading.found.keys() != view.links.keys():
         return False
-    if twins(reading):
+    if twins(view, reading):
         return False
     return all(content_hash(one.tree) == view.links[key].raw_hash for key, one in reading.found.items())
 

@@ -139,6 +139,7 @@ async def reconcile(
         ]
         run.left = adoption.left
     run.outcome.failed = {(one.unit, one.owner): one.why for one in open_calls.asked}  # type: ignore[misc]
+    run.twins = twins(view, reading)
     run.outcome.read = reading.read
     run.outcome.quarantined = reading.quarantined
     for _ in range(PASSES + len(view.plan.goals)):
@@ -167,6 +168,7 @@ class _Run:
         self.stop: Stop | None = None
         self.looked = False
         self.left: Mapping[str, str] = {}
+        self.twins: tuple[str, ...] = ()
 
     def decide(self) -> Decision:
         """Judge everything on what is known now; what could not be taken is held."""
@@ -359,7 +361,7 @@ class _Run:
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *(Waiting("held", local_id, kind, MAY_NOT_GO) for kind, local_id in sorted(self.sent_or_not)),
             *_strays(reading, self.view),
-            *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in twins(reading)),
+            *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in self.twins),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
             *(Waiting("held", goal, "", why) for goal, why in misfiled(self.view, reading)),

@@ -96,3 +96,16 @@ async def test_what_may_be_ours_twice_stays_told_until_it_is_gone_there(kind: st
         here.sandbox.storage.delete(kind, twin.partition("/")[2], Precondition())
         await here.sync()
         assert await here.inbox() == []
+
+
+async def test_what_may_be_ours_twice_is_told_although_the_linked_one_was_reworded_there_before() -> None:
+    """The second one came in the same interval as somebody's edit of the first: it says what the first one said."""
+    with world(Knobs(drop_fields=DROPPED), policy={"text": ("auto", "ask")}) as here:
+        plan = await started(here)
+        ours = here.goals()[str(plan.goal("g-sleep").text)]
+        twin = copied(here, "Goal", ours)
+        here.change("Goal", str(ours["id"]), reworded)
+        for _ in range(2):
+            await here.sync()
+            assert (await here.plan(PLAN)).goal("g-sleep").text == THEIRS
+            assert await here.inbox() == [("identity", PLAN, twin)]
