@@ -94,7 +94,9 @@ def _parent(world: World, number: int, name: str, dice: Random) -> None:
     before = world.there(name).get((own, "parent"), NOTHING)
     old = [id_ for id_, goal in goals.items() if ("milestone", child) in sides.relations(goal)]
     under = _below(goals, child)
-    choices: list[str | None] = [id_ for id_ in goals if id_ not in under and id_ not in old]
+    choices: list[str | None] = [
+        id_ for id_ in goals if id_ not in under and id_ not in old and _local(world, name, id_) != own
+    ]
     if old and dice.random() < 0.3:
         choices = [None]
     if not choices:
@@ -166,6 +168,8 @@ def _relation(world: World, number: int, name: str, dice: Random) -> None:
     if len(goals) < 2:
         return
     start, end = dice.sample(list(goals), 2)
+    if _local(world, name, start) == _local(world, name, end):
+        return  # one goal that stands twice comes not after itself
     goal = goals[start]
     there = ("predecessor", end) in sides.relations(goal)
     if not there and ("predecessor", start) in sides.relations(goals[end]):
