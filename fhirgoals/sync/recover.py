@@ -23,7 +23,7 @@ from fhirgoals.store.intents import Intent
 from fhirgoals.sync.call import Sent
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.context import Context
-from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.decide import Waiting, carriers
 from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
@@ -178,7 +178,7 @@ async def _created(
     # Without a history our id alone says that it was stored as it was sent.
     by_id = view.config.operation_id_kept and stamp.operation_id(tree) == intent.id
     first = await _oldest(context, intent, {**body_of(intent), "id": tree["id"]} if by_id else tree)
-    units = _as_stored(view, there, intent, first)
+    units = _earlier_edges(view, there, intent, first) | _as_stored(view, there, intent, first)
     if first.tree is tree:  # nobody knows who wrote what differs: an earlier create of the goal, or somebody there
         units = {unit: one for unit, one in units.items() if one.rev != AGAIN_REV}
     view, there = await writes.landed(view, there, (intent.kind, intent.local_id), first, units, "recovered", None)
@@ -230,6 +230,18 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
     return {
         unit: one if same_value(sent.get(unit), stored.get(unit)) else Sent(stored.get(unit), AGAIN_REV, one.complete)
         for unit, one in units.items()
+    }
+
+
+def _earlier_edges(view: View, there: There, intent: Intent, first: Found) -> dict[Unit, Sent]:
+    """Return the edges of an earlier create that landed late which this one no longer has: ours moved in between."""
+    _, stored = _both(view, there, intent, first)
+    return {
+        unit: Sent(value, AGAIN_REV)
+        for unit, value in stored.items()
+        if unit.family in ("parent_map", "relations")
+        and (intent.kind, intent.local_id) in carriers(view.plan.id, unit, value)
+        and unit not in view.bases
     }
 
 

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from fhirgoals.fhir.rest import Precondition
+from fhirgoals.fhir.wire import Failure, Reply, Request
 from fhirgoals.sandbox.knobs import Knobs
 from tests.sync.world import START, World, started, world
 
@@ -210,4 +211,46 @@ async def test_a_new_parent_gets_its_child_after_the_old_one_lost_it(here: World
     kinds = [(one["operation"], one["id"]) for one in counts.operations if one["resource"] == "Goal"]
     assert kinds == [("create", "g-fresh"), ("update", OLD), ("update", "g-fresh")]
     assert await parents_there(here, CHILD) == ["g-fresh"]
+    await quiet(here)
+
+
+class LateParent:
+    """A network on which the new parent's creates are not answered: they arrive when the test says so."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.under_way: list[Request] = []
+
+    async def send(self, request: Request) -> Reply | Failure:
+        if request.method == "GET" or b"A fresh parent" not in (request.body or b""):
+            reply: Reply | Failure = await self.inner.send(request)
+            return reply
+        self.under_way.append(request)
+        return Failure("timeout", sent=True)
+
+
+async def test_an_edge_of_an_earlier_create_that_came_late_is_no_edit_of_the_ehr(here: World) -> None:
+    """A parent was created with its child, late, and again without it, since it was moved here: the move goes out."""
+    plan = await started(here)
+    bare = msgspec.structs.replace(plan.goal(NEW), steps=(), targets=(), progress=(), achievements=())
+    parent = msgspec.structs.replace(bare, id="g-fresh", text="A fresh parent")
+    child = msgspec.structs.replace(plan.goal(CHILD), id="g-kid", text="A child", parent="g-fresh", progress=())
+    child = msgspec.structs.replace(child, steps=(), targets=(), achievements=())
+    await here.put(msgspec.structs.replace(plan, goals=(*plan.goals, parent, child)))
+    plain, late = here.http, LateParent(here.http)
+    here.http = late  # type: ignore[assignment]
+    await here.sync()
+    await here.edit(PLAN, "g-kid", parent=OLD)
+    await here.sync()
+    assert (b"milestone" in (late.under_way[0].body or b""), b"milestone" in (late.under_way[-1].body or b"")) == (
+        True,
+        False,
+    )
+    here.http = plain
+    await plain.send(late.under_way[0])
+    await here.sync()
+    here.now += timedelta(hours=2)
+    await here.sync()
+    assert await here.inbox() == []
+    assert await parents_there(here, "g-kid") == [OLD]
     await quiet(here)
