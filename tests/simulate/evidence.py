@@ -33,7 +33,7 @@ class Evidence:
         self.here = sides.named_by_log(sides.here(self.plan), self.steps)
         self.waiting = [item for item in self.items if item.open]
         self.kept = [item for item in self.items if item.open or item.kind == "history" or item.by_person]
-        self.kept_text = "\n".join(item.text for item in self.kept)
+        self.kept_text = "\n".join([*(item.text for item in self.kept), *self._taken_out_by_a_person()])
         self.lost_there = self.cell.lost_there
 
     def _name_steps_without_words(self) -> None:
@@ -47,6 +47,13 @@ class Evidence:
                 for word, step in self.log.steps.items():
                     if step not in self.steps and word in item.text and word in standing:
                         self.steps[step] = item.unit.partition(":")[2].rpartition(".")[0]
+
+    def _taken_out_by_a_person(self) -> list[str]:
+        """Return the words of steps that a person's answer took out: they stand in our record, void."""
+        answered = {item.unit for item in self.items if item.by_person and item.unit.startswith("steps:")}
+        steps = (step for goal in self.plan["goals"] for step in goal.get("steps", ()))
+        void = (step for step in steps if step.get("status") == "entered_in_error")
+        return [str(step.get("text")) for step in void if f"steps:{step['id']}" in answered]
 
     def of_same_step(self, key: Key) -> set[str]:
         """Return what stands here under a key of a step, of each step whose words were the log's one at some time.
