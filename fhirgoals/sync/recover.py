@@ -27,7 +27,7 @@ from fhirgoals.sync.decide import Waiting, carriers
 from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There, with_stored
 from fhirgoals.sync.rows import body_of, link_of, sent_units
-from fhirgoals.sync.unversioned import AGAIN_REV, differs, overwritten, put_back, trace, usable
+from fhirgoals.sync.unversioned import AGAIN_REV, differs, gone_over_unseen, overwritten, put_back, trace, usable
 from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, last_seen, may_be_there, refs_of, with_link
 
 MAY_NOT_GO = "sent_or_not_unknown"
@@ -316,7 +316,12 @@ async def _unversioned(
         if traced is None and intent.method != "delete":
             await writes.note_history(view, _maybe_undone(view, there, intent, current))
         return await _not_found(context, view, there, writes, intent)
-    await writes.note_history(view, overwritten(view, there, key, ours, traced.overwritten if traced else ()))
+    lost = (
+        overwritten(view, there, key, ours, traced.overwritten)
+        if traced
+        else [gone_over_unseen(view, key, sent_units(intent))]
+    )
+    await writes.note_history(view, lost)
     sent, stored = _both(view, there, intent, ours)
     again = put_back(view, there.theirs.assembled.values, sent, stored, frozenset(sent_units(intent)))
     view, there = await writes.landed(

@@ -14,7 +14,7 @@ from fhirgoals.domain.units import Pair, Unit, Values, same_value
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.exact_json import Resource, loads
 from fhirgoals.store.links import Link
-from fhirgoals.sync.call import Call
+from fhirgoals.sync.call import Call, Sent
 from fhirgoals.sync.changes import found_of
 from fhirgoals.sync.context import Context
 from fhirgoals.sync.merge import Action, Seen, Verdict
@@ -108,6 +108,16 @@ def overwritten(view: View, there: There, key: Key, ours: Found, others: tuple[R
             if not same_value(value, before.get(unit)) and not same_value(value, after.get(unit)):
                 lost[unit] = Verdict(Seen(unit, view.bases.get(unit), None, value), Action.IGNORE, "overwritten_there")
     return list(lost.values())
+
+
+def gone_over_unseen(view: View, key: Key, sent: Mapping[Unit, Sent]) -> Verdict:
+    """Return what is kept of a call that came late where neither an ETag nor a history tells what it went over.
+
+    It is about the whole resource: our side is what the call carried, theirs is not known.
+    """
+    unit = Unit(key[1], "")
+    carried = {one.name: value.ours for one, value in sent.items()}
+    return Verdict(Seen(unit, view.bases.get(unit), carried, None), Action.IGNORE, "may_have_gone_over_an_edit")
 
 
 def put_back(view: View, before: Values, sent: Values, stored: Values, carried: frozenset[Unit]) -> dict[Unit, Pair]:

@@ -23,7 +23,8 @@ METERS = ("lost", "doubled", "silent", "echo", "leak", "needless", "growth")
 
 @dataclass
 class Verdict:
-    """The faults of one run by meter, each a line that a person can read; `seen` are doubles that were reported."""
+    """The faults of one run by meter, each a line that a person can read; `seen` are doubles and losses that were
+    reported where the server offers no means against them."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -59,7 +60,8 @@ def judge(world: Any) -> Verdict:
     """Return the faults of a world at rest."""
     case, log = Evidence(world), world.log
     found = Verdict(causes=Counter(f"{item.kind}: {item.why}" for item in case.waiting if item.kind != "ledger"))
-    found.lost += _lost(case)
+    found.lost, lost_and_told = _lost(case)
+    found.seen += lost_and_told
     for name in world.names:
         untold, seen = _doubled(case, name)
         found.doubled += untold
@@ -78,12 +80,30 @@ def judge(world: Any) -> Verdict:
 # -- lost --
 
 
-def _lost(case: Evidence) -> Iterator[str]:
-    """Yield a line for each edit that is neither current, nor knowingly written over, nor kept, nor asked about."""
+def _lost(case: Evidence) -> tuple[list[str], list[str]]:
+    """Return a line for each edit that is neither current, nor knowingly written over, nor kept, nor asked about.
+
+    The second are those that a late call went over where the server offers no means to know it, and the history says
+    that it may have.
+    """
+    untold: list[str] = []
+    seen: list[str] = []
     for place, edit in enumerate(case.log.edits):
         if not _outside(case, edit) and not _accounted(case, place, edit):
             line = f"lost: #{edit.number} {edit.side} wrote {edit.key[1]} of {edit.key[0]} = {edit.value}"
-            yield line
+            (seen if _told_of_loss(case, edit) else untold).append(line)
+    return untold, seen
+
+
+def _told_of_loss(case: Evidence, edit: Edit) -> bool:
+    """Tell whether the history says that a call may have gone over an edit in that resource, where nothing can tell."""
+    server = case.cell.server
+    of_plan = edit.key[0] == PLAN or edit.key[1].startswith("step")
+    owners = {PLAN} if of_plan else {edit.key[0], *((edit.value, *_over(edit)) if edit.key[1] == "parent" else ())}
+    return not (server.keeps_etag or server.keeps_history) and any(
+        item.why == "may_have_gone_over_an_edit" and item.connection == edit.side and item.owner in owners
+        for item in case.items
+    )
 
 
 def _outside(case: Evidence, edit: Edit) -> bool:

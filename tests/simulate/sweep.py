@@ -24,7 +24,8 @@ from tests.simulate.script import script
 
 BATCH = 20
 COLUMNS = ("runs", "edits", "kills", *METERS, "seen")
-"""What is counted: of a meter the runs with at least one such fault; `seen` = runs with a double that was reported."""
+"""What is counted: of a meter the runs with at least one such fault; `seen` = runs with a double or a loss that was
+reported where the server offers no means against it."""
 
 
 @dataclass(frozen=True)

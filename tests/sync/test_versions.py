@@ -160,3 +160,25 @@ async def test_a_call_that_comes_between_the_look_for_it_and_the_reading_is_foun
     assert ("priority", "overwritten_there", "low") in [(one.unit, one.why, one.theirs) for one in items]
     assert "Up by six" in here.goals()
     await quiet(here)
+
+
+async def test_a_late_call_that_may_have_gone_over_an_edit_is_told_of() -> None:
+    """With neither ETag nor history nobody can know what stood there: the history says which call it was."""
+    with world(VARIANTS["no_meta_no_etag"].knobs, operation_id_kept=False) as here:
+        await started(here)
+        id_ = str(here.goals()[SLEEP]["id"])
+        await here.edit(PLAN, "g-sleep", text="Up by seven")
+        plain, slow = here.http, Sluggish(here.http)
+        here.http = cast("Any", slow)
+        await here.sync()
+        here.http = plain
+        here.change("Goal", id_, low)
+        slow.under_way = slow.under_way[:1]
+        await slow.deliver()
+        await here.sync()
+        items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+        told = [one for one in items if one.why == "may_have_gone_over_an_edit"]
+        assert [(one.kind, one.owner, one.unit, one.ours) for one in told] == [
+            ("history", "g-sleep", None, {"text": "Up by seven"})
+        ]
+        await quiet(here)
