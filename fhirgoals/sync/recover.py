@@ -75,15 +75,23 @@ def unsettled(left: Sequence[tuple[Intent, str]]) -> Unsettled:
     return Unsettled(asked, keys(IN_DOUBT), keys(MAY_NOT_GO))
 
 
-def moved(view: View, left: Sequence[tuple[Intent, str]], found: Mapping[Key, Found]) -> bool:
-    """Tell whether a resource moved under an open call since that was looked into: it may have landed by now."""
+def moved(
+    view: View, left: Sequence[tuple[Intent, str]], found: Mapping[Key, Found], before: Mapping[Key, Found]
+) -> bool:
+    """Tell whether a resource moved under an open call since that was looked into: it may have landed by now.
+
+    `before` is the reading before that look, empty where there was none.
+    """
     for one, why in left:
         key = (one.kind, one.local_id)
-        if key in found and why in OPEN and found[key].etag != one.etag:
+        now = found.get(key)
+        if now is not None and why in OPEN and now.etag != one.etag:
             return True
         # Where versions say nothing, its content tells.
-        if key in found and why == NOT_THERE and key in view.links and differs(view.links[key], found[key]):
-            return True
+        if now is not None and why == NOT_THERE and key in view.links and differs(view.links[key], now):
+            looked_into = key in before and content_hash(before[key].tree) == content_hash(now.tree)
+            if not looked_into:
+                return True
     return False
 
 

@@ -6,10 +6,9 @@ others; it stays marked and the run says so.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from fhirgoals.domain.units import Json, Unit
@@ -42,7 +41,7 @@ from fhirgoals.sync.together import Together
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.unversioned import watched
-from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, there_of, with_bases
+from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, shown_mark, there_of, with_bases
 
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
@@ -243,7 +242,7 @@ class Runner:
         outcome: Outcome | None = None
         for _ in range(TRIES):
             view = await self._view(plan_id)
-            shown = _shown(view, self.clock().date())
+            shown = shown_mark(view, self.clock().date())
             if await self._nothing_to_do_with(view):
                 await self._left(view)
                 break
@@ -257,17 +256,8 @@ class Runner:
                 return  # reads and counts; the mark stays, and what is due goes once it is armed
             if outdated(view):
                 view = await self._rebase(view, counts)
-            left: list[tuple[Intent, str]] = []
             recovered = bool(view.intents)
-            same = await self._same_patient(view, patient) if view.intents else True
-            if view.intents:
-                _, left = await recover(context, view, Writes(context, same_patient=same))
-                view = await self._view(plan_id)
-            reading = await self._read(view, patient, counts)
-            if moved(view, left, reading.found):
-                _, left = await recover(context, view, Writes(context, same_patient=same))
-                view = await self._view(plan_id)
-                reading = await self._read(view, patient, counts)
+            view, left, reading = await self._both_sides(context, view, patient, counts)
             view = await watched(context, view, reading.found)
             view, remembered = await self._second_look(view, reading)
             shown = _with_misfiled(shown, view, reading)
@@ -297,6 +287,22 @@ class Runner:
                 break
         await self._left(view)
         await self._ended(view, mark, outcome, shown, counts)
+
+    async def _both_sides(
+        self, context: Context, view: View, patient: str, counts: Counts
+    ) -> tuple[View, list[tuple[Intent, str]], Reading]:
+        """Return both sides and the calls that stay open: none landed unseen between the look and the reading."""
+        same = await self._same_patient(view, patient) if view.intents else True
+        left: list[tuple[Intent, str]] = []
+        reading = Reading()
+        for _ in range(TRIES):
+            if view.intents:
+                _, left = await recover(context, view, Writes(context, same_patient=same))
+                view = await self._view(view.plan.id)
+            before, reading = reading.found, await self._read(view, patient, counts)
+            if not moved(view, left, reading.found, before):
+                break
+        return view, left, reading
 
     async def _left(self, view: View) -> None:
         """Forget who the client was in a chart that nothing of theirs is left in."""
@@ -389,9 +395,3 @@ def _with_misfiled(shown: Json, view: View, reading: Reading) -> Json:
     """Return the mark with what an unfiled plan's goals wait for: that moves with other plans alone."""
     waiting = [[goal, why] for goal, why in misfiled(view, reading)]
     return [shown, *waiting] if waiting else shown
-
-
-def _shown(view: View, on: date) -> Json:
-    """Return a mark of what the connection may see on a day: it moves when a consent begins or ends by the calendar."""
-    seen = disclosed(view, on)
-    return hashlib.sha256(repr((seen.refused, seen.goals)).encode()).hexdigest()

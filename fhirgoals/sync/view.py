@@ -319,6 +319,12 @@ def with_plan(view: View, plan: Plan, rev: int, touched: Mapping[Unit, object]) 
     return replace(view, plan=plan, rev=rev, revs={**view.revs, **dict.fromkeys(touched, rev)}, origins=origins)
 
 
+def shown_mark(view: View, on: date) -> str:
+    """Return a mark of what the connection may see on a day: it moves when a consent begins or ends by the calendar."""
+    seen = disclosed(view, on)
+    return hashlib.sha256(repr((seen.refused, seen.goals)).encode()).hexdigest()
+
+
 def content_hash(tree: Resource) -> str:
     """Return a hash of a resource's content: without version and time of change, and whatever the order of keys.
 

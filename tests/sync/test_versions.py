@@ -130,18 +130,25 @@ async def test_a_call_in_doubt_does_not_go_over_what_was_asked_about_since(here:
 
 
 class Arriving:
-    """A network on which the calls under way arrive when a plan is read, after calls in doubt were looked into."""
+    """A network on which the calls under way arrive when a plan is read, after calls in doubt were looked into.
 
-    def __init__(self, slow: Sluggish) -> None:
+    They do so at the reading of that number in a run: the first, or the one after a second look.
+    """
+
+    def __init__(self, slow: Sluggish, reading: int) -> None:
         self.slow = slow
+        self.reading = reading
 
     async def send(self, request: Request) -> Any:
         if "/CarePlan?" in request.url:
-            await self.slow.deliver()
+            self.reading -= 1
+            if self.reading == 0:
+                await self.slow.deliver()
         return await self.slow.inner.send(request)
 
 
-async def test_a_call_that_comes_between_the_look_for_it_and_the_reading_is_found(here: World) -> None:
+@pytest.mark.parametrize("reading", [1, 2])
+async def test_a_call_that_comes_between_the_look_for_it_and_the_reading_is_found(here: World, reading: int) -> None:
     """What it went over is in the history, although the same run writes that resource anew."""
     await started(here)
     id_ = str(here.goals()[SLEEP]["id"])
@@ -154,8 +161,9 @@ async def test_a_call_that_comes_between_the_look_for_it_and_the_reading_is_foun
     slow.under_way = slow.under_way[:1]
     here.change("Goal", id_, low)
     await here.edit(PLAN, "g-sleep", text="Up by six")
-    here.http = cast("Any", Arriving(slow))
+    here.http = cast("Any", Arriving(slow, reading))
     await here.sync()
+    assert slow.under_way == []
     items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
     assert ("priority", "overwritten_there", "low") in [(one.unit, one.why, one.theirs) for one in items]
     assert "Up by six" in here.goals()
