@@ -78,9 +78,14 @@ def _not_gone(case: Evidence, item: Item) -> str | None:
 
 
 def _settled_by_policy(case: Evidence, item: Item) -> bool:
-    """Tell whether an EHR's two parents, of which one is ours, are a clash that the policy decides."""
-    above = parts(item.unit, item.theirs) - {said(item.unit, item.theirs)}
-    return case.cell.clash("parent_map") != "ask" and len(above) > 1 and said(item.unit, item.ours) in above
+    """Tell whether an EHR's two parents, of which one is ours, are a clash that the policy decides.
+
+    Over a place that another EHR gave, and that this one may not see, nothing of theirs is taken without a person.
+    """
+    above, mine = parts(item.unit, item.theirs) - {said(item.unit, item.theirs)}, said(item.unit, item.ours)
+    wrote = {edit.side for edit in case.log.edits if edit.key == key_of(item) and edit.value == mine}
+    from_elsewhere = bool(wrote - {"here", item.connection}) and "here" not in wrote
+    return case.cell.clash("parent_map") != "ask" and len(above) > 1 and mine in above and not from_elsewhere
 
 
 def _taken_at_once(case: Evidence, item: Item) -> bool:

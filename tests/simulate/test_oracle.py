@@ -499,6 +499,18 @@ def test_a_conflict_of_which_both_sides_wrote_is_not_needless(finished: Finished
     assert finished.moved() == set()
 
 
+@pytest.mark.parametrize(("writer", "settled"), [("here", True), ("ehr-b", False)])
+def test_two_parents_are_asked_about_where_one_came_from_another_ehr(writer: str, settled: bool) -> None:
+    """The policy decides over what we wrote, and never over what this EHR may not see."""
+    of_theirs = _finished(Cell(policy="auto-theirs"))
+    of_theirs.world.noted(1, writer, ("g-a1", "parent"), "g-b", "g-a")
+    of_theirs.change_here("g-a1", parent="g-b")
+    of_theirs.world.noted(2, A, ("g-a1", "parent"), "g-a+g-b", "g-a")
+    of_theirs.give_child("g-b", "g-a1")
+    of_theirs.ask("conflict", PLAN, "parent_map:g-a1", ["g-b"], ["g-a", "g-b"], why="both_changed")
+    assert any("the policy settles" in line for line in judge(of_theirs.world).needless) == settled
+
+
 def test_a_proposal_that_the_policy_takes_is_needless(finished: Finished) -> None:
     """The table takes texts of the EHR."""
     finished.change_there("g-a", description={"text": "Ax001 runs"})
