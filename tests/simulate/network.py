@@ -1,6 +1,6 @@
 """The network between us and one EHR: calls that never arrive, arrive late, or arrive and lose their reply.
 
-Every write is shown to a watcher as it leaves and as it arrives (see `watchers`).
+Every write is shown to a watcher as it leaves and as it arrives (see `watchers`), every reading to `oracle.shown`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Network:
     rates: Rates = RATES
     leaves: Callable[[Request], None] = lambda _request: None
     arrives: Callable[[Request, Reply | None], None] = lambda _request, _reply: None
+    shows: Callable[[Request, Reply], None] = lambda _request, _reply: None
     tell: Callable[[str], None] = lambda _line: None
     writes: int = 0
     under_way: int = 0
@@ -59,6 +60,8 @@ class Network:
             self.machine.spend(1)
             reply: Reply | Failure = self._ask(request)
             life.step()
+            if isinstance(reply, Reply):
+                self.shows(request, reply)
             return reply
         parts = parts_of(request)
         for part in parts:

@@ -6,17 +6,21 @@ Reads our store by SQL and the EHRs by their raw storage; imports nothing of `sy
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from fhirgoals.fhir.wire import Reply, Request
 from tests.simulate import sides
 from tests.simulate.evidence import Evidence
 from tests.simulate.items import WHOLE, Item, common, parts
 from tests.simulate.leftovers import left_standing
 from tests.simulate.log import NOTHING, PLAN, Edit, by_word, first_word, in_a_ring
 from tests.simulate.questions import growth, needless
+
+_ID = re.compile(rb'"id": ?"([^"]+)"')
 
 METERS = ("lost", "doubled", "silent", "echo", "leak", "needless", "growth")
 
@@ -43,17 +47,47 @@ class Verdict:
         return [line for meter in METERS for line in getattr(self, meter)]
 
 
-def observe(world: Any, name: str, *, settled: bool) -> None:
-    """Remember on what an EHR and our record agree just now; after a run that left nothing open, knowingly so."""
+def observe(world: Any, name: str, *, settled: bool, of: Collection[str] | None = None) -> None:
+    """Remember on what an EHR and our record agree just now; after a run that left nothing open, knowingly so.
+
+    `of` are the goals (or the plan) whose resources count, `None` = all.
+    """
     here, there = world.here(), world.there(name)
     log = world.log
     for place, edit in enumerate(log.edits):
-        if place not in log.settled and here.get(edit.key) == edit.value == there.get(edit.key):
+        if place in log.settled or (of is not None and not _carriers(edit) <= set(of)):
+            continue
+        if here.get(edit.key) == edit.value == there.get(edit.key):
             log.settled.add(place)
     if settled:
         for key, value in here.items():
             if there.get(key) == value:
                 log.agreed[name, key] = len(log.edits)
+
+
+def shown(world: Any, name: str, request: Request, reply: Reply) -> None:
+    """Remember on what both sides agree of what a process is shown: it goes by that, whoever writes later.
+
+    A history, a question for what changed and a search that lags don't say how something stands now.
+    """
+    lags = world.cell.server.knobs.stale_search_s and "?" in request.url
+    if lags or "_history" in request.url or "_lastUpdated" in request.url:
+        return
+    ids = {id_.decode() for id_ in _ID.findall(reply.body or b"")}
+    observe(
+        world,
+        name,
+        settled=False,
+        of={own for (where, id_), own in world.log.resources.items() if where == name and id_ in ids},
+    )
+
+
+def _carriers(edit: Edit) -> set[str]:
+    """Return the goals (or the plan) on whose resources an edit stands: a child's place is on its parents'."""
+    goal, what = edit.key
+    if what == "parent":
+        return {*edit.value.split("+"), *edit.over.split("+")} - {NOTHING}
+    return {PLAN} if what.startswith("step") else {goal}
 
 
 def judge(world: Any) -> Verdict:

@@ -13,7 +13,7 @@ from tests.simulate import ehr_people, people
 from tests.simulate.beginning import begun
 from tests.simulate.machine import KilledError, Life, finish
 from tests.simulate.network import CALM
-from tests.simulate.oracle import Verdict, judge, observe
+from tests.simulate.oracle import Verdict, judge, observe, shown
 from tests.simulate.script import Planned, Script
 from tests.simulate.world import World
 
@@ -40,6 +40,8 @@ def play(script: Script) -> Run:
     if script.pushed:
         for name in world.names:
             observe(world, name, settled=True)
+    for name in world.names:
+        world.networks[name].shows = partial(shown, world, name)
     begin = world.machine.tick
     for planned in script.acts:
         world.machine.at(begin + planned.tick, partial(_act, world, planned))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,7 +20,7 @@ from tests.simulate.cells import Cell
 from tests.simulate.log import PLAN
 from tests.simulate.machine import Life, finish
 from tests.simulate.network import CALM
-from tests.simulate.oracle import METERS, judge, observe
+from tests.simulate.oracle import METERS, judge, observe, shown
 from tests.simulate.run import rest
 from tests.simulate.world import World
 
@@ -81,6 +82,11 @@ class Finished:
             (f"key {number}", *values),
         )
 
+    def read(self, path: str) -> None:
+        """Read something as a process of ours would."""
+        request = Request("GET", f"http://{A}.test/fhir/{path}", {}, None)
+        finish(self.world.networks[A].send(request, Life(self.world.dice, 0.0)))
+
     def send(self, method: str, path: str, body: Any) -> None:
         """Send something as a process of ours would."""
         url = f"http://{A}.test/fhir/{path}"
@@ -126,6 +132,23 @@ def test_an_edit_written_over_unseen_is_lost(finished: Finished) -> None:
     finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
     finished.world.noted(2, "here", ("g-a", "text"), "Tx000", "Tx000")
     assert finished.moved() == {"lost"}
+
+
+@pytest.mark.parametrize(("asked", "lost"), [("", True), ("Goal/{}/_history", True), ("Goal/{}", False)])
+def test_what_both_sides_said_when_it_was_read_is_not_lost(finished: Finished, asked: str, lost: bool) -> None:
+    """A process that read what we say went by that; where none did, nobody saw our edit by it."""
+    world = finished.world
+    world.networks[A].shows = partial(shown, world, A)
+    finished.change_there("g-a", priority={"coding": [{"code": "low-priority"}]})
+    world.noted(1, A, ("g-a", "priority"), "low", "medium")
+    finished.change_here("g-a", priority="low")
+    world.noted(2, "here", ("g-a", "priority"), "low", "medium")
+    if asked:
+        finished.read(asked.format(finished.resource("g-a")[0]))
+    finished.change_there("g-a", priority={"coding": [{"code": "high-priority"}]})
+    world.noted(3, A, ("g-a", "priority"), "high", "low")
+    finished.change_here("g-a", priority="high")
+    assert finished.moved() == ({"lost"} if lost else set())
 
 
 def test_an_order_is_kept_where_each_goals_children_stand_in_it(finished: Finished) -> None:
