@@ -7,28 +7,27 @@ after ours can be ours, and it is when it equals what was sent.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Pair, Unit, Values, same_value
+from fhirgoals.domain.units import Pair, Unit, same_value
 from fhirgoals.fhir.answers import Gone, NotFound, Stored
 from fhirgoals.fhir.exact_json import Resource
-from fhirgoals.fhir.pages import Version
 from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.sync.call import Sent
 from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.context import Context
 from fhirgoals.sync.decide import Waiting, carriers
-from fhirgoals.sync.merge import Action, Seen, Verdict
-from fhirgoals.sync.reading import Found, There, with_stored
-from fhirgoals.sync.rows import body_of, link_of, sent_units
+from fhirgoals.sync.landing import both, holds_what_was_sent, maybe_undone, version_after
+from fhirgoals.sync.merge import Verdict
+from fhirgoals.sync.reading import Found, There
+from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.unversioned import AGAIN_REV, differs, gone_over_unseen, overwritten, put_back, trace, usable
-from fhirgoals.sync.view import Key, View, content_hash, knowledge_of, last_seen, may_be_there, refs_of, with_link
+from fhirgoals.sync.view import Key, View, content_hash, last_seen, may_be_there, refs_of
 
 MAY_NOT_GO = "sent_or_not_unknown"
 """Why an intent is left that is not repeated: what it says may no longer be seen there. It is a candidate until the
@@ -207,7 +206,7 @@ async def _without_its_identifier(
     first = [await _oldest(context, intent, tree) for tree in unknown if not stamp.identifiers(tree)]
     alike = [one for one in first if _says_the_same(one.tree, body_of(intent))]
     stamped = [one for one in first if view.config.operation_id_kept and stamp.operation_id(one.tree) == intent.id]
-    ours = stamped or [one for one in alike if _holds_what_was_sent(view, there, intent, one)]
+    ours = stamped or [one for one in alike if holds_what_was_sent(view, there, intent, one)]
     if len(ours) == 1:
         units = _as_stored(view, there, intent, ours[0])
         key = (intent.kind, intent.local_id)
@@ -234,7 +233,7 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
     units = sent_units(intent)
     if view.config.operation_id_kept and stamp.operation_id(first.tree) == intent.id:
         return units
-    sent, stored = _both(view, there, intent, first)
+    sent, stored = both(view, there, intent, first)
     return {
         unit: one if same_value(sent.get(unit), stored.get(unit)) else Sent(stored.get(unit), AGAIN_REV, one.complete)
         for unit, one in units.items()
@@ -243,7 +242,7 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
 
 def _earlier_edges(view: View, there: There, intent: Intent, first: Found) -> dict[Unit, Sent]:
     """Return the edges of an earlier create that landed late which this one no longer has: ours moved in between."""
-    _, stored = _both(view, there, intent, first)
+    _, stored = both(view, there, intent, first)
     return {
         unit: Sent(value, AGAIN_REV)
         for unit, value in stored.items()
@@ -288,10 +287,10 @@ async def _updated(
         await writes.close_intent(intent.id)  # it moved before the delete came
         return view, there, None
     versions = await context.client.history(intent.kind, current.resource_id)
-    landed = _version_after(view, there, intent, current, versions)
+    landed = version_after(view, there, intent, current, versions)
     if landed is None:
         if current.etag is not None and versions is None:
-            await writes.note_history(view, _maybe_undone(view, there, intent, current))
+            await writes.note_history(view, maybe_undone(view, there, intent, current))
         await writes.close_intent(intent.id)
         return view, there, None
     view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered", intent.etag)
@@ -313,7 +312,7 @@ async def _unversioned(
     def is_ours(tree: Resource) -> bool:
         if with_id:
             return stamp.operation_id(tree) == intent.id
-        return _holds_what_was_sent(view, there, intent, Found(current.resource_id, tree))
+        return holds_what_was_sent(view, there, intent, Found(current.resource_id, tree))
 
     traced = await trace(context.client, key, current.resource_id, known.tree, is_ours)
     ours = None if traced is None else traced.ours
@@ -322,7 +321,7 @@ async def _unversioned(
         ours = replace(current, tree=body_of(intent)) if with_id else current
     if ours is None or intent.method == "delete":
         if traced is None and intent.method != "delete":
-            await writes.note_history(view, _maybe_undone(view, there, intent, current))
+            await writes.note_history(view, maybe_undone(view, there, intent, current))
         return await _not_found(context, view, there, writes, intent)
     lost = (
         overwritten(view, there, key, ours, traced.overwritten)
@@ -330,7 +329,7 @@ async def _unversioned(
         else [gone_over_unseen(view, key, sent_units(intent))]
     )
     await writes.note_history(view, lost)
-    sent, stored = _both(view, there, intent, ours)
+    sent, stored = both(view, there, intent, ours)
     again = put_back(view, there.theirs.assembled.values, sent, stored, frozenset(sent_units(intent)))
     view, there = await writes.landed(
         view, there, key, ours, sent_units(intent), "recovered", intent.etag, only=intent.id
@@ -354,58 +353,3 @@ async def plan_of(context: Context, view: View, intent: Intent) -> Plan | None:
     if 0 < rev != view.rev:
         return await context.store.read(lambda tx: tx.plans.at_revision(view.plan.id, rev))
     return view.plan
-
-
-def _version_after(
-    view: View, there: There, intent: Intent, current: Found, versions: Sequence[Version] | None
-) -> Found | None:
-    """Return the version that our call made, or `None` where none is ours; `versions` are newest first."""
-    candidate = _next_version(versions, intent.etag, current.resource_id) if versions else None
-    if versions is None and view.config.operation_id_kept:
-        # No history: our id in the current version proves that ours landed, and what we sent is what was agreed.
-        ours = stamp.operation_id(current.tree) == intent.id
-        return Found(current.resource_id, body_of(intent), current.etag, current.version) if ours else None
-    if candidate is None:
-        return None
-    if view.config.operation_id_kept:
-        return candidate if stamp.operation_id(candidate.tree) == intent.id else None
-    return candidate if _holds_what_was_sent(view, there, intent, candidate) else None
-
-
-def _maybe_undone(view: View, there: There, intent: Intent, current: Found) -> list[Verdict]:
-    """Return the units of a call that stand as they did before it, where nobody can tell whether it came.
-
-    Without a history a call that never came looks like one whose values somebody there took out again. Ours goes out
-    anew, and what stood there stays in our history.
-    """
-    _, stored = _both(view, there, intent, current)
-    seen = [Seen(unit, view.bases.get(unit), one.ours, stored.get(unit)) for unit, one in sent_units(intent).items()]
-    as_before = [one for one in seen if same_value(one.theirs, one.pair.theirs if one.pair else None)]
-    return [Verdict(one, Action.IGNORE, "may_have_been_undone_there") for one in as_before]
-
-
-def _next_version(versions: Sequence[Version], etag: str | None, resource_id: str) -> Found | None:
-    """Return the version right after the one that our ETag names; `versions` are newest first."""
-    ours = (etag or "").removeprefix("W/").strip('"')
-    for newer, older in itertools.pairwise(versions):
-        if older.version == ours and newer.tree is not None:
-            return found_of(resource_id, newer.tree)
-    return None
-
-
-def _holds_what_was_sent(view: View, there: There, intent: Intent, candidate: Found) -> bool:
-    sent, stored = _both(view, there, intent, candidate)
-    return all(same_value(sent.get(unit), stored.get(unit)) for unit in sent_units(intent))
-
-
-def _both(view: View, there: There, intent: Intent, found: Found) -> tuple[Values, Values]:
-    """Return the units of what was sent, and of a version that stands there."""
-    key = (intent.kind, intent.local_id)
-    known = view
-    if key not in view.links:
-        known = with_link(view, link_of(view, *key, found, intent.opened_at))
-    refs, knowledge = refs_of(known), knowledge_of(known)
-    knowledge = replace(knowledge, sent={unit: one.ours for unit, one in sent_units(intent).items()})
-    sent = with_stored(there, key, Found(found.resource_id, body_of(intent)), refs, knowledge)
-    stored = with_stored(there, key, found, refs, knowledge)
-    return sent.theirs.assembled.values, stored.theirs.assembled.values
