@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PRIORITY = "http://terminology.hl7.org/CodeSystem/goal-priority"
 TYPE = "http://terminology.hl7.org/CodeSystem/goal-relationship-type"
+STEP_ID = "/step-id"
 HALF_TICKS = 11
 """A move at an EHR is two writes, so many ticks apart at most."""
 
@@ -208,19 +209,31 @@ def _of_step(world: World, number: int, name: str, dice: Random, what: str) -> N
     if not known:
         return
     goal, old, detail = dice.choice(known)
-    step = world.log.steps[old]
+    own, step = _local(world, name, goal), world.log.steps[old]
+    status = str(detail.get("status"))
     if what == "step":
         text = word(_letter(name), number)
         detail["description"] = f"{text} twice a day"
-        world.log.steps[text] = step
-        values = (text, old)
+        other = step if _has_id(plan, detail) else f"there-{number}"
+        world.log.steps[text] = other
+        edits = [(f"step {step}", text, old)]
+        if other != step:
+            edits = [(f"step {step}", NOTHING, old), (f"step_status {step}", NOTHING, status)]
+            edits += [(f"step {other}", text, NOTHING), (f"step_status {other}", status, NOTHING)]
     else:
-        values = (dice.choice(("not-started", "in-progress", "on-hold")), str(detail.get("status")))
-        detail["status"] = values[0]
-    if values[0] == values[1]:
-        return
+        detail["status"] = dice.choice(("not-started", "in-progress", "on-hold"))
+        if detail["status"] == status:
+            return
+        edits = [(f"step_status {step}", detail["status"], status)]
     world.boxes[name].edit("CarePlan", id_, plan)
-    world.noted(number, name, (_local(world, name, goal), f"{what} {step}"), *values)
+    for unit, value, over in edits:
+        world.noted(number, name, (own, unit), value, over)
+
+
+def _has_id(plan: dict[str, Any], detail: dict[str, Any]) -> bool:
+    """Tell whether a step has an id of ours or theirs there; without one, other words make it another step."""
+    [activity] = [one for one in plan["activity"] if one.get("detail") is detail]
+    return "id" in activity or any(one["url"].endswith(STEP_ID) for one in activity.get("extension", ()))
 
 
 def _step_text(world: World, number: int, name: str, dice: Random) -> None:

@@ -55,19 +55,6 @@ class Evidence:
         void = (step for step in steps if step.get("status") == "entered_in_error")
         return [str(step.get("text")) for step in void if f"steps:{step['id']}" in answered]
 
-    def of_same_step(self, key: Key) -> set[str]:
-        """Return what stands here under a key of a step, of each step whose words were the log's one at some time.
-
-        Without an id a reworded step is another one to us: until somebody says which is right, both stand here.
-        """
-        goal, what = key
-        head, _, step = what.partition(" ")
-        if head != "step_status":
-            return set()
-        words = {value: key[1].partition(" ")[2] for key, value in self.here.items() if key[1].startswith("step ")}
-        ids = {own for word, own in words.items() if self.log.steps.get(word) == step}
-        return {self.here[goal, f"step_status {own}"] for own in ids if (goal, f"step_status {own}") in self.here}
-
     def told_of_absence(self, name: str, goal: str) -> bool:
         """Tell whether an item stands for a goal that is not there, or the ledger for its words or its status."""
         return any(

@@ -154,9 +154,9 @@ def _outside(case: Evidence, edit: Edit) -> bool:
 
 
 def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
-    if any(_stands(side, edit) for side in (case.here, *case.there.values())):
+    if any(side.get(edit.key, NOTHING) == edit.value for side in (case.here, *case.there.values())):
         return True
-    if edit.value in case.of_same_step(edit.key) or case.stands_in_a_double(edit.side, edit.key, edit.value):
+    if case.stands_in_a_double(edit.side, edit.key, edit.value):
         return True
     if edit.key[1] == "order" and (edit.side == "here" or _siblings_stand(case, edit)):
         return True  # it follows from the tree: any later move changes it
@@ -164,7 +164,7 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
         # Where the same value stood already, nobody saw this edit by it.
         if later.key == edit.key and edit.value in _over(later) and later.side not in edit.already:
             return True
-    if by_word(edit.key):
+    if by_word(edit.key) and not (edit.value == NOTHING and edit.key[1].startswith("step ")):
         return edit.value.rpartition("/")[2] in case.kept_text
     if edit.key[1] == "parent" and "here" in edit.already:
         return True  # both sides said so in between
@@ -180,18 +180,6 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
     decided = [item for item in case.kept if case.stands_for(item, edit.key) or case.stood_for(item, edit.key)]
     kept = {part for item in decided for value in (item.ours, item.theirs) for part in parts(item.unit, value)}
     return edit.value in kept
-
-
-def _stands(side: sides.Side, edit: Edit) -> bool:
-    """Tell whether a side says what an edit wrote.
-
-    A step that an EHR reworded is another one to us where it has no id: its word may stand in either.
-    """
-    if side.get(edit.key, NOTHING) == edit.value:
-        return True
-    goal, what = edit.key
-    steps = (value for (own, key), value in side.items() if own == goal and key.startswith("step "))
-    return what.startswith("step ") and edit.value != NOTHING and edit.value in steps
 
 
 def _siblings_stand(case: Evidence, edit: Edit) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from fhirgoals.fhir import exact_json
 from fhirgoals.fhir.wire import Request
 from fhirgoals.sandbox.knobs import Knobs
-from tests.simulate import sides
+from tests.simulate import ehr_people, sides
 from tests.simulate.beginning import begun
 from tests.simulate.cells import Cell
 from tests.simulate.log import PLAN
@@ -200,30 +200,15 @@ def test_an_edit_in_an_item_that_closed_by_itself_is_lost(finished: Finished) ->
     assert finished.moved() == {"lost"}
 
 
-def test_a_step_that_became_two_is_not_lost_while_its_word_stands_in_either(finished: Finished) -> None:
-    """The EHR reworded a step that has no id, so it is a second one to us; what we wrote stands in the first."""
-    finished.world.log.steps |= {"Hx001": "there-1", "Ax002": "there-1"}
-    finished.world.noted(1, "here", ("g-a", "step there-1"), "Hx001", "Ax000")
+def test_a_step_taken_out_there_is_lost_where_it_stands_and_nobody_decided_so(finished: Finished) -> None:
+    """The EHR took a step out, and it stands on both sides again: only a decision on that very step says why."""
+    finished.world.noted(1, A, ("g-a", "step st-g-a"), "-", "Sx000")
+    finished.ask("history", PLAN, "steps:st-g-b", {"goal": "g-b"}, None)
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at")
     assert finished.moved() == {"lost"}
-    texts = {"step-1": "Hx001 runs", "step-2": "Ax002 runs"}
-    steps = [{"id": own, "text": text, "status": "planned"} for own, text in texts.items()]
-    finished.change_here("g-a", steps=steps)
-    for own in ("st-g-a", *texts):
-        finished.ask("proposal", PLAN, f"steps:{own}", {"goal": "g-a"}, None)
-    assert "lost" not in finished.moved()
-
-
-def test_a_step_that_became_two_keeps_a_status_that_stands_in_either(finished: Finished) -> None:
-    """We set a status while the EHR reworded the step: it stands here, in the first of what is two steps to us."""
-    finished.world.log.steps |= {"Ax001": "there-1", "Ax002": "there-1"}
-    finished.world.noted(1, "here", ("g-a", "step_status there-1"), "on-hold", "not-started")
-    statuses = {"step-1": ("Ax001 runs", "planned"), "step-2": ("Ax002 runs", "planned")}
-    steps = [{"id": own, "text": text, "status": status} for own, (text, status) in statuses.items()]
-    finished.change_here("g-a", steps=steps)
-    assert "lost" in finished.moved()
-    steps[0]["status"] = "on_hold"
-    finished.change_here("g-a", steps=steps)
-    assert "lost" not in finished.moved()
+    finished.ask("history", PLAN, "steps:st-g-a", {"goal": "g-a"}, None)
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at")
+    assert finished.moved() == set()
 
 
 def test_the_words_of_a_step_that_a_person_took_out_stand_in_it(finished: Finished) -> None:
@@ -338,6 +323,41 @@ def test_a_status_explains_itself_without_the_reason_that_the_server_dropped() -
     assert finished.moved() == set()
     finished.change_there("g-a", lifecycleStatus="cancelled")
     assert finished.moved() == {"silent"}
+
+
+def test_a_step_without_an_id_that_the_ehr_rewords_is_another_step(finished: Finished) -> None:
+    """The old one is taken out there with its status and the new one added; both may stand on both sides afterwards."""
+    world = finished.world
+    _, plan = finished.resource(PLAN, "CarePlan")
+    step = {"goal": plan["activity"][0]["detail"]["goal"], "status": "on-hold", "description": "Ax001 from the ward"}
+    world.log.steps["Ax001"] = "there-1"
+    finished.change_there(PLAN, "CarePlan", activity=[{"detail": step}])
+    ehr_people.act(world, 2, A, "step_text", Random(1))
+    [own] = {edit.key[0] for edit in world.log.edits}
+    assert [(edit.key[1], edit.value, edit.over) for edit in world.log.edits] == [
+        ("step there-1", "-", "Ax001"),
+        ("step_status there-1", "-", "on-hold"),
+        ("step there-2", "Ax002", "-"),
+        ("step_status there-2", "on-hold", "-"),
+    ]
+    reworded = {**step, "description": "Ax002 twice a day"}
+    finished.change_there(PLAN, "CarePlan", activity=[*plan["activity"], {"detail": step}, {"detail": reworded}])
+    [steps] = [one["steps"] for one in sides.document(world.database.raw)["goals"] if one["id"] == own]
+    texts = {"step-1": "Ax001 from the ward", "step-2": "Ax002 twice a day"}
+    more = [{"id": one, "text": text, "status": "on_hold"} for one, text in texts.items()]
+    finished.change_here(own, steps=[*steps, *more])
+    assert "silent" not in finished.moved()
+    finished.change_here(own, steps=[*steps, more[1]])
+    assert "silent" in finished.moved()
+
+
+def test_a_step_with_an_id_stays_the_same_step_when_the_ehr_rewords_it(finished: Finished) -> None:
+    """The id says which it is."""
+    _, plan = finished.resource(PLAN, "CarePlan")
+    finished.change_there(PLAN, "CarePlan", activity=plan["activity"][:1])
+    ehr_people.act(finished.world, 2, A, "step_text", Random(1))
+    [edit] = finished.world.log.edits
+    assert (edit.key[1], edit.value) == (f"step {finished.world.log.steps[edit.over]}", "Ax002")
 
 
 def test_a_step_that_got_other_words_is_asked_about_under_another_id(finished: Finished) -> None:
