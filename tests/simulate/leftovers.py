@@ -66,7 +66,7 @@ def _left_in_plan(case: Evidence, name: str, goal: str, resources: set[str], pla
 def _is_their_own(case: Evidence, activity: dict[str, Any]) -> bool:
     """Tell whether a step of an EHR never came into our record: what it refers to is their chart, as its edges are."""
     step = case.log.steps.get(first_word(activity.get("detail", {}).get("description")), "")
-    return step.startswith("there-") and step not in case.steps
+    return step.startswith("there-") and step not in sides.by_words(case.plan, case.log)
 
 
 def _drawn_there(case: Evidence, name: str, one: str, other: str) -> bool:
