@@ -31,11 +31,13 @@ _SCOPE = "transactions"
 def groups(view: View, calls: Sequence[Call]) -> list[tuple[Call, ...]]:
     """Return the calls of a phase as they are sent: those of one tuple as one transaction.
 
-    Alone go deletes (HAPI ignores a stale If-Match there, measured) and what no ETag holds to a version.
+    Alone go deletes (HAPI ignores a stale If-Match there, measured), what no ETag holds to a version, and creates under
+    an id of ours: HAPI and Medplum overwrite in spite of a Bundle's `ifNoneMatch` (measured), and heed the header.
     """
     if not view.together:
         return [(call,) for call in calls]
-    joint = [call for call in calls if call.way != "delete" and (call.creates or usable(view, call.etag))]
+    held = view.config.create != "client_id"
+    joint = [call for call in calls if call.way != "delete" and (held if call.creates else usable(view, call.etag))]
     whole = [tuple(joint[start : start + MOST]) for start in range(0, len(joint), MOST)]
     return [*whole, *((call,) for call in calls if call not in joint)]
 

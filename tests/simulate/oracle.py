@@ -10,15 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fhirgoals.fhir.wire import Reply, Request
 from tests.simulate import sides
 from tests.simulate.evidence import Evidence
 from tests.simulate.items import WHOLE, Item, common, parts
 from tests.simulate.leftovers import left_standing
 from tests.simulate.log import NOTHING, PLAN, Edit, by_word, first_word, in_a_ring
 from tests.simulate.questions import growth, needless
+
+if TYPE_CHECKING:
+    from fhirgoals.fhir.wire import Reply, Request
 
 _ID = re.compile(rb'"id": ?"([^"]+)"')
 
