@@ -123,6 +123,16 @@ def at_rest(one: World, plan: Plan) -> dict[str, Any]:
     }
 
 
+async def ended(one: World, expected: dict[str, Any], moment: object) -> None:
+    """Show that after further runs both sides are as they should be, and nothing is left to do or to ask."""
+    await one.sync()
+    assert at_rest(one, await one.plan(PLAN)) == expected, moment
+    assert await one.inbox() == [], moment
+    assert await one.store.read(lambda tx: tx.intents.all_open("ehr-main")) == (), moment
+    counts = await one.sync()
+    assert (counts.writes, counts.pulled) == (0, 0), moment
+
+
 async def run_until_death(one: World, life: Life) -> None:
     client = EhrClient(BASE, MortalHttp(one.http, life), clock=one.clock, connection=one.connection)
     runner = Runner(MortalStore(one.store, life), one.connection, client, one.clock, one.new_id, "test")
@@ -148,9 +158,4 @@ async def test_a_run_killed_at_any_await_ends_like_one_that_was_not(after: bool)
             await prepared(one)
             with pytest.raises(KilledError):
                 await run_until_death(one, Life(moment, after))
-            await one.sync()
-            assert at_rest(one, await one.plan(PLAN)) == expected, moment
-            assert await one.inbox() == [], moment
-            assert await one.store.read(lambda tx: tx.intents.all_open("ehr-main")) == (), moment
-            counts = await one.sync()
-            assert (counts.writes, counts.pulled) == (0, 0), moment
+            await ended(one, expected, moment)

@@ -9,7 +9,7 @@ import pytest
 from fhirgoals.fhir.wire import Failure, Reply, Request
 from fhirgoals.sandbox.knobs import Knobs
 from fhirgoals.sandbox.variants import VARIANTS
-from tests.sync.test_kill import PLAN, KilledError, Life, at_rest, prepared, run_until_death
+from tests.sync.test_kill import PLAN, KilledError, Life, at_rest, ended, prepared, run_until_death
 from tests.sync.test_together import is_bundle
 from tests.sync.world import World, world
 
@@ -38,16 +38,6 @@ class Losing:
     async def late(self) -> None:
         for request in self.under_way:
             await self.inner.send(request)
-
-
-async def ended(one: World, expected: dict[str, Any], moment: object) -> None:
-    """Show that after further runs both sides are as they should be, and nothing is left to do or to ask."""
-    await one.sync()
-    assert at_rest(one, await one.plan(PLAN)) == expected, moment
-    assert await one.inbox() == [], moment
-    assert await one.store.read(lambda tx: tx.intents.all_open("ehr-main")) == (), moment
-    counts = await one.sync()
-    assert (counts.writes, counts.pulled) == (0, 0), moment
 
 
 async def begun(one: World, knobs: Knobs) -> None:
