@@ -142,7 +142,7 @@ def decide(
     """
     if ours.refused is not None:
         return _withdrawn(ours, theirs)
-    absent = (goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT)
+    absent = [goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT]
     # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
     stays = ours.elsewhere.keys() | ours.unreleased
     creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & stays)
@@ -165,7 +165,7 @@ def decide(
             verdicts[unit] = verdict
     verdicts = held_back(verdicts, ours.unreleased, ours.goals)
     verdicts = with_their_members(verdicts, ours.visible, theirs.assembled.values)
-    verdicts = _without_rings(held_back(verdicts, ours.unreleased, ours.goals), theirs)
+    verdicts = _without_rings(held_back(verdicts, ours.unreleased, ours.goals), theirs, {*absent} - {*creates})
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
     waiting += _tree(ours, theirs, verdicts)
     return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
@@ -242,12 +242,15 @@ def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str],
             return (("CarePlan", plan_id),)
 
 
-def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs) -> dict[Unit, Verdict]:
-    """Hold what would close a ring in the tree as it will stand there, whatever our own tree says (rule R5)."""
+def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs, stay: set[str]) -> dict[Unit, Verdict]:
+    """Hold what would close a ring in the tree as it will stand there, whatever our own tree says (rule R5).
+
+    A move under a goal that stays here (of `stay`) is not carried out: until then the child is where it is there.
+    """
     held = dict(verdicts)
     while True:
         edges = edges_of(theirs.assembled.values)
-        moves = {unit.member: unit for unit, one in held.items() if _moves(unit, one)}
+        moves = {unit.member: unit for unit, one in held.items() if _moves(unit, one, stay)}
         edges |= {child: frozenset(held[unit].seen.ours or ()) for child, unit in moves.items()}
         closing = in_a_ring(edges) & moves.keys()
         if not closing:
@@ -256,8 +259,10 @@ def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs) -> dict[Unit, 
             held[moves[child]] = replace(held[moves[child]], action=Action.HOLD, why="would_close_a_ring")
 
 
-def _moves(unit: Unit, verdict: Verdict) -> bool:
-    return unit.family == "parent_map" and verdict.action is Action.PUSH
+def _moves(unit: Unit, verdict: Verdict, stay: set[str]) -> bool:
+    if unit.family != "parent_map" or verdict.action is not Action.PUSH:
+        return False
+    return not stay.intersection(verdict.seen.ours or ())
 
 
 def _tree(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:

@@ -28,7 +28,7 @@ def with_their_members(verdicts: Mapping[Unit, Verdict], ours: Values, theirs: V
                 if member is not None and member.why == PART_CHANGED and changed(verdict.seen)[1]:
                     result[unit] = replace(verdict, action=Action.CONFLICT, why=PART_CHANGED)
                     continue
-                if member is None or member.action not in (Action.PUSH, Action.PULL):
+                if member is None or member.action not in (Action.PUSH, Action.PULL, Action.IGNORE):
                     continue
                 result[unit] = replace(verdict, action=member.action, why=member.why)
                 continue

@@ -339,6 +339,13 @@ def test_the_parts_of_a_step_follow_the_step(mine: Json, there: Json, wanted: di
     }
 
 
+def test_the_words_of_a_step_that_is_ignored_are_ignored_with_it() -> None:
+    """Each part is kept in the history: the words are there when nothing else has them any more."""
+    whole, text = Unit(PLAN, "steps:s-1"), Unit(PLAN, "step:s-1.text")
+    decision = decide(ours(), theirs({whole: {"goal": A}, text: "t"}), {}, Fixed("ignore"))
+    assert actions(decision) == {whole: "ignore", text: "ignore"}
+
+
 # -- rings --
 
 
@@ -359,6 +366,19 @@ def test_a_ring_is_looked_for_in_the_tree_as_it_will_stand() -> None:
     swap = decide(ours(here, revs={parent(A): 4, parent(B): 4}), theirs(there), agreed(there), Fixed())
     # B's edge is taken away by us in the same run.
     assert actions(swap) == {parent(A): "push", parent(B): "push"}
+
+
+def test_a_move_under_a_goal_that_stays_here_takes_no_edge_away() -> None:
+    """B is to go from A to C, which may not go there yet: A under B would be a ring until it does."""
+    there: Values = {parent(B): [A]}
+    here: Values = {parent(A): [B], parent(B): [C]}
+    revs = {parent(A): 4, parent(B): 4}
+    decision = decide(
+        ours(here, elsewhere={Unit(C, "text"): "x"}, revs=revs), theirs(there, present(A, B)), agreed(there), Fixed()
+    )
+    assert why(decision, parent(A)) == ("hold", "would_close_a_ring")
+    created = decide(ours(here, revs=revs), theirs(there, present(A, B)), agreed(there), Fixed())
+    assert why(created, parent(A)) == ("push", "ours_changed")
 
 
 def test_three_moves_of_which_one_is_held_may_leave_the_others() -> None:
