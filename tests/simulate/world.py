@@ -107,6 +107,9 @@ class World:
     async def sync(self, name: str, life: Life) -> Any:
         """Run the sync of one connection once, as one process."""
         self.watchers[name].began = START + timedelta(seconds=self.machine.tick)
+        # A process may have died after it wrote down that a call goes, and before that left.
+        marked = "select body from intents where connection = ? and sent_at is not null"
+        self.networks[name].doubted |= {body.encode() for (body,) in self.database.raw.execute(marked, (name,))}
         front: Any = Front(self.database, life)
         return await Runner(front, name, self.client(name, life), self.clock, self.new_id, "sim").sync()
 
