@@ -20,7 +20,7 @@ from fhirgoals.mappers.refs import Refs
 from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import TablePolicy
-from fhirgoals.sync.decide import Kind, Place, decide
+from fhirgoals.sync.decide import Kind, Place, Waiting, decide
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.tree import half_moved
@@ -206,6 +206,16 @@ def version_of(tree: Resource) -> str | None:
 
 MAY_BE_OURS_TWICE = "may_be_ours_twice"
 """Why a person is told of a resource that may be a call of ours that came late, at a server that drops identifiers."""
+
+
+def strays(view: View, reading: Reading) -> list[Waiting]:
+    """Return one item per resource that carries our identifier and that no link knows: held, never adopted."""
+    linked = {link.resource_id for link in view.links.values()}
+    return [
+        Waiting("identity", view.plan.id, f"{tree.get('resourceType')}/{tree.get('id')}", "unknown_identifier")
+        for tree in reading.strays
+        if tree.get("id") not in linked
+    ]
 
 
 def twins(view: View, reading: Reading) -> tuple[str, ...]:

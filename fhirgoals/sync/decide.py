@@ -134,18 +134,20 @@ def decide(
     bases: Mapping[Unit, Pair],
     policy: Policy,
     doubtful: frozenset[Key] = frozenset(),
+    failed: frozenset[Key] = frozenset(),
 ) -> Decision:
     """Return what follows for one plan at one connection.
 
     `doubtful` are resources of which nobody knows whether a call to them landed: no child with an edge there is judged.
+    `failed` are those that take no call in this run: what stands on them stays as it is there.
     Where nothing may go there at all, nothing is sent, and what was sent earlier is taken back or waits for a person.
     """
     if ours.refused is not None:
         return _withdrawn(ours, theirs)
     absent = [goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT]
     # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
-    stays = ours.elsewhere.keys() | ours.unreleased
-    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & stays)
+    kept = ours.elsewhere.keys() | ours.unreleased
+    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & kept)
     create_plan = bool(ours.goals) and theirs.place("CarePlan", ours.plan_id) is Place.ABSENT
     create_plan &= not {Unit(ours.plan_id, name) for name in REQUIRED_OF_PLAN} & ours.unreleased
     verdicts: dict[Unit, Verdict] = {}
@@ -165,7 +167,8 @@ def decide(
             verdicts[unit] = verdict
     verdicts = held_back(verdicts, ours.unreleased, ours.goals)
     verdicts = with_their_members(verdicts, ours.visible, theirs.assembled.values)
-    verdicts = _without_rings(held_back(verdicts, ours.unreleased, ours.goals), theirs, {*absent} - {*creates})
+    stay = {*absent} - {*creates} | {goal for kind, goal in failed if kind == "Goal"}
+    verdicts = _without_rings(held_back(verdicts, ours.unreleased, ours.goals), theirs, stay)
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
     waiting += _tree(ours, theirs, verdicts)
     return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
@@ -245,7 +248,8 @@ def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str],
 def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs, stay: set[str]) -> dict[Unit, Verdict]:
     """Hold what would close a ring in the tree as it will stand there, whatever our own tree says (rule R5).
 
-    A move under a goal that stays here (of `stay`) is not carried out: until then the child is where it is there.
+    A move from or to a goal of `stay` (it may not go there yet, or takes no call) is not carried out: the child is
+    where it is there.
     """
     held = dict(verdicts)
     while True:
@@ -262,7 +266,7 @@ def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs, stay: set[str]
 def _moves(unit: Unit, verdict: Verdict, stay: set[str]) -> bool:
     if unit.family != "parent_map" or verdict.action is not Action.PUSH:
         return False
-    return not stay.intersection(verdict.seen.ours or ())
+    return not stay.intersection([*(verdict.seen.ours or ()), *(verdict.seen.theirs or ())])
 
 
 def _tree(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:

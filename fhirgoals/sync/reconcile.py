@@ -17,7 +17,7 @@ from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.sync.bundles import NOTE, groups
 from fhirgoals.sync.call import Call, describe
 from fhirgoals.sync.calls import Terms, next_pass
-from fhirgoals.sync.changes import MAY_BE_OURS_TWICE, Reading, twins
+from fhirgoals.sync.changes import MAY_BE_OURS_TWICE, Reading, strays, twins
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import PASSING, Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.guard import Stop, Tally, tally
@@ -173,7 +173,8 @@ class _Run:
     def decide(self) -> Decision:
         """Judge everything on what is known now; what could not be taken is held."""
         ours = ours_of(self.view, self.today)
-        decision = decide(ours, self.there.theirs, self.view.bases, self.policy, frozenset(self.doubtful))
+        failed = frozenset(self.outcome.failed)
+        decision = decide(ours, self.there.theirs, self.view.bases, self.policy, frozenset(self.doubtful), failed)
         if self.view.unfiled:
             decision = never_sent(decision)
         if not self.cannot:
@@ -360,7 +361,7 @@ class _Run:
             *self.decision.waiting,
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *(Waiting("held", local_id, kind, MAY_NOT_GO) for kind, local_id in sorted(self.sent_or_not)),
-            *_strays(reading, self.view),
+            *strays(self.view, reading),
             *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in self.twins),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
@@ -387,13 +388,3 @@ def _members_first(pull: tuple[Unit, Verdict]) -> bool:
 
 def _missing(there: There) -> dict[Key, Place]:
     return {key: place for key, place in there.theirs.places.items() if key not in there.found}
-
-
-def _strays(reading: Reading, view: View) -> list[Waiting]:
-    """Return one item per resource that carries our identifier and that no link knows: held, never adopted."""
-    linked = {link.resource_id for link in view.links.values()}
-    return [
-        Waiting("identity", view.plan.id, f"{tree.get('resourceType')}/{tree.get('id')}", "unknown_identifier")
-        for tree in reading.strays
-        if tree.get("id") not in linked
-    ]

@@ -381,6 +381,18 @@ def test_a_move_under_a_goal_that_stays_here_takes_no_edge_away() -> None:
     assert why(created, parent(A)) == ("push", "ours_changed")
 
 
+def test_a_move_from_a_resource_that_takes_no_call_takes_no_edge_away() -> None:
+    """C leaves A here, whose resource is refused there: B under C is a ring for as long as A stands under B."""
+    there: Values = {parent(C): [A]}
+    here: Values = {parent(A): [B], parent(B): [C]}
+    side = ours(here, revs={parent(A): 4, parent(B): 4, parent(C): 4})
+    free = decide(side, theirs(there), agreed(there), Fixed())
+    assert actions(free) == {parent(A): "push", parent(B): "push", parent(C): "push"}
+    stuck = decide(side, theirs(there), agreed(there), Fixed(), failed=frozenset({goal(A)}))
+    assert why(stuck, parent(B)) == ("hold", "would_close_a_ring")
+    assert why(stuck, parent(C)) == ("push", "ours_changed")
+
+
 def test_three_moves_of_which_one_is_held_may_leave_the_others() -> None:
     """Held moves are taken out of the tree and the rest is looked at again, until no move closes a ring."""
     there: Values = {parent(C): [A]}
