@@ -354,7 +354,8 @@ class Writes:
         known = view.links.get(key)
         built_on = action != "recovered" or (known is not None and known.etag == etag)
         built_on = built_on and (etag is None or found.etag != etag)  # else somebody may have written in between
-        pairs = settled_by(view, there, after, units, etag if built_on else None)
+        alone = etag if built_on else None
+        pairs = settled_by(view, there, after, units, alone, recovered=action == "recovered")
         dropped = dropped_values(view, there, after, units) if built_on else []
 
         def work(tx: Tx) -> None:

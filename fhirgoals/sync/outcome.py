@@ -174,11 +174,26 @@ def _gone(before: There, after: There, units: Mapping[Unit, Sent]) -> dict[Unit,
 
 
 def settled_by(
-    view: View, before: There, after: There, units: Mapping[Unit, Sent], etag: str | None
+    view: View, before: There, after: There, units: Mapping[Unit, Sent], etag: str | None, *, recovered: bool = False
 ) -> dict[Unit, Pair]:
-    """Return every pair that a call moves, which landed with that ETag: of what it carried, and of what was dropped."""
+    """Return every pair that a call moves, which landed with that ETag: of what it carried, and of what was dropped.
+
+    What a call of an earlier run did to a child's place is set apart from what others did to it at other parents since.
+    """
     pairs = settle_values(view, after, units)
+    if recovered:
+        for unit in pairs:
+            if unit.family == "parent_map":
+                pairs[unit] = replace(pairs[unit], theirs=_moved_by_it(unit, view, before, after))
     if etag is None or not view.trusted:
         return pairs
     # Nobody wrote in between: what is missing, the server dropped.
     return {**less_held(view, before, after, units), **pairs}
+
+
+def _moved_by_it(unit: Unit, view: View, before: There, after: There) -> Json:
+    """Return the parents that were agreed there, with what a call to one of them changed."""
+    pair = view.bases.get(unit)
+    was, now = (set(one.theirs.assembled.values.get(unit) or ()) for one in (before, after))
+    agreed = set(pair.theirs or ()) if pair else set()
+    return sorted((agreed - (was - now)) | (now - was)) or None

@@ -19,7 +19,7 @@ from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, stops
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption, adopted
-from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settle_values, would_not_be_valid
+from fhirgoals.sync.outcome import Landed, NotLanded, of_patient, repeated, settled_by, would_not_be_valid
 from fhirgoals.sync.reading import Found, There, with_stored, without
 from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO
 from fhirgoals.sync.view import Key, View, knowledge_of, refs_of, with_bases, with_link, with_plan, without_link
@@ -128,7 +128,7 @@ class Planned:
         linked = with_link(view, link)
         knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
         after = with_stored(there, key, found, refs_of(linked), knowledge)
-        return with_bases(linked, settle_values(view, after, units)), after
+        return with_bases(linked, settled_by(view, there, after, units, None, recovered=True)), after
 
     async def note_history(self, _view: View, _verdicts: list[Verdict]) -> None:
         """Nothing to keep."""

@@ -214,15 +214,16 @@ async def test_a_new_parent_gets_its_child_after_the_old_one_lost_it(here: World
     await quiet(here)
 
 
-class LateParent:
-    """A network on which the new parent's creates are not answered: they arrive when the test says so."""
+class Late:
+    """A network on which writes with some words are not answered: they arrive when the test says so."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, words: bytes) -> None:
         self.inner = inner
+        self.words = words
         self.under_way: list[Request] = []
 
     async def send(self, request: Request) -> Reply | Failure:
-        if request.method == "GET" or b"A fresh parent" not in (request.body or b""):
+        if request.method == "GET" or self.words not in (request.body or b""):
             reply: Reply | Failure = await self.inner.send(request)
             return reply
         self.under_way.append(request)
@@ -237,7 +238,7 @@ async def test_an_edge_of_an_earlier_create_that_came_late_is_no_edit_of_the_ehr
     child = msgspec.structs.replace(plan.goal(CHILD), id="g-kid", text="A child", parent="g-fresh", progress=())
     child = msgspec.structs.replace(child, steps=(), targets=(), achievements=())
     await here.put(msgspec.structs.replace(plan, goals=(*plan.goals, parent, child)))
-    plain, late = here.http, LateParent(here.http)
+    plain, late = here.http, Late(here.http, b"A fresh parent")
     here.http = late  # type: ignore[assignment]
     await here.sync()
     await here.edit(PLAN, "g-kid", parent=OLD)
@@ -253,4 +254,23 @@ async def test_an_edge_of_an_earlier_create_that_came_late_is_no_edit_of_the_ehr
     await here.sync()
     assert await here.inbox() == []
     assert await parents_there(here, "g-kid") == [OLD]
+    await quiet(here)
+
+
+async def test_a_call_that_landed_agrees_on_no_place_that_it_did_not_write(here: World) -> None:
+    """A child's own resource came late, after the EHR gave the child to another parent: that stays a question."""
+    await started(here)
+    await here.edit(PLAN, CHILD, parent="g-mood", text="Sleep through the night")
+    plain, late = here.http, Late(here.http, b"Sleep through the night")
+    here.http = late  # type: ignore[assignment]
+    await here.sync()
+    await give_to(here, NEW, CHILD)
+    await here.sync()
+    assert await asked(here) == [("conflict", [NEW])]
+    here.http = plain
+    await plain.send(late.under_way[0])
+    await here.sync()
+    assert (await resource(here, CHILD))["description"]["text"] == "Sleep through the night"
+    assert await asked(here) == [("conflict", [NEW])]
+    assert await parents_there(here, CHILD) == [NEW]
     await quiet(here)
