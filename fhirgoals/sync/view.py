@@ -104,7 +104,7 @@ class View:
             and (unit.name != "labels" or unit.owner == self.plan.id)
         }
         steps = {Unit(unit.owner, f"steps:{unit.member}") for unit in late if unit.family.startswith("step:<id>")}
-        return frozenset(late | (steps - self.bases.keys()))
+        return frozenset(late | {step for step in steps if not _stands(step, self.bases)})
 
     @cached_property
     def sent_before(self) -> frozenset[str]:
@@ -251,10 +251,14 @@ def _without_its_words(unit: Unit, elsewhere: frozenset[Unit], bases: Mapping[Un
     """Tell whether a unit is of a step that is not there yet and whose words may not go there."""
     if not unit.name.startswith("step"):
         return False
-    return (
-        Unit(unit.owner, f"step:{unit.member}.text") in elsewhere
-        and Unit(unit.owner, f"steps:{unit.member}") not in bases
-    )
+    words = Unit(unit.owner, f"step:{unit.member}.text")
+    return words in elsewhere and not _stands(Unit(unit.owner, f"steps:{unit.member}"), bases)
+
+
+def _stands(unit: Unit, bases: Mapping[Unit, Pair]) -> bool:
+    """Tell whether either side held a unit when it was settled: what was taken back is as if it had never been."""
+    pair = bases.get(unit)
+    return pair is not None and (pair.ours is not None or pair.theirs is not None)
 
 
 def knowledge_of(view: View) -> Knowledge:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -119,6 +120,26 @@ async def test_what_is_shared_again_is_there_again(here: World) -> None:
     assert (await here.plan(PLAN)).goal(GOAL).text == EMPTY
     assert await here.inbox() == []
     await quiet(here)
+
+
+async def test_a_step_that_another_ehr_reworded_meanwhile_is_not_shared_again_without_its_words(here: World) -> None:
+    """Its words may not go here, so nothing of it goes: what was taken back is as if it had never been there."""
+    await started(here)
+    await withhold(here, PLAN, GOAL)
+    await here.sync()
+    plan = await here.plan(PLAN)
+    first, *others = plan.goal(GOAL).steps
+    steps = (msgspec.structs.replace(first, text="Words of another EHR"), *others)
+    goals = tuple(msgspec.structs.replace(one, steps=steps) if one.id == GOAL else one for one in plan.goals)
+    await here.put(msgspec.structs.replace(plan, goals=goals), origin="ehr-other")
+    await share_again(here)
+    await here.sync()
+    assert [one.text in everything(here) for one in others] == [True] * len(others)
+    assert not {"Words of another EHR", first.text} & set(re.findall('"([^"]*)"', everything(here)))
+    assert await here.inbox() == []
+    await quiet(here)
+    details = [one["detail"] for one in here.care_plans()[0]["activity"]]  # type: ignore[index, call-overload, union-attr]
+    assert all(one.get("description") for one in details)
 
 
 @pytest.mark.parametrize("how", ["refused", "revoked", "expired"])

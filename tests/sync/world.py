@@ -83,7 +83,7 @@ class World:
 
         await self.store.write(work)
 
-    async def put(self, plan: Plan, by: str = "staff-7", reason: str = "review") -> int:
+    async def put(self, plan: Plan, by: str = "staff-7", reason: str = "review", origin: str | None = None) -> int:
         stored = await self.store.read(lambda tx: tx.plans.get(plan.id))
         before = stored.plan if stored else None
         at = self.clock()
@@ -95,6 +95,7 @@ class World:
                 reason=reason,
                 at=at,
                 touched=touched(before, plan),
+                origin=origin,
             )
         )
 
