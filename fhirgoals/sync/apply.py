@@ -299,7 +299,9 @@ class Writes:
             await self.note_history(view, await went_over(self.context.client, view, there, call, found))
         # A call that was repeated may still come once more where no ETag keeps it from that: it stays a candidate.
         only = None if held_to_it else intent.id if first else NONE_OF_THEM
-        view, there = await self.landed(view, there, call.key, found, call.units, action, call.etag, only=only)
+        view, there = await self.landed(
+            view, there, call.key, found, call.units, action, call.etag, only=only, earlier=not first
+        )
         return (
             view,
             there,
@@ -340,8 +342,11 @@ class Writes:
         etag: str | None,
         *,
         only: str | None = None,
+        earlier: bool = False,
     ) -> tuple[View, There]:
         """tx2: keep link and bases of a call that landed, clear its intents, write the audit.
+
+        `earlier`: it was decided in an earlier run, on what that one had read.
 
         Of the calls to one resource with one ETag only one can land; those with another one are looked into apart.
         """
@@ -355,7 +360,7 @@ class Writes:
         built_on = action != "recovered" or (known is not None and known.etag == etag)
         built_on = built_on and (etag is None or found.etag != etag)  # else somebody may have written in between
         alone = etag if built_on else None
-        pairs = settled_by(view, there, after, units, alone, recovered=action == "recovered")
+        pairs = settled_by(view, there, after, units, alone, earlier=earlier or action == "recovered")
         dropped = dropped_values(view, there, after, units) if built_on else []
 
         def work(tx: Tx) -> None:

@@ -174,14 +174,14 @@ def _gone(before: There, after: There, units: Mapping[Unit, Sent]) -> dict[Unit,
 
 
 def settled_by(
-    view: View, before: There, after: There, units: Mapping[Unit, Sent], etag: str | None, *, recovered: bool = False
+    view: View, before: There, after: There, units: Mapping[Unit, Sent], etag: str | None, *, earlier: bool = False
 ) -> dict[Unit, Pair]:
     """Return every pair that a call moves, which landed with that ETag: of what it carried, and of what was dropped.
 
     What a call of an earlier run did to a child's place is set apart from what others did to it at other parents since.
     """
     pairs = settle_values(view, after, units)
-    if recovered:
+    if earlier:
         for unit in pairs:
             if unit.family == "parent_map":
                 pairs[unit] = replace(pairs[unit], theirs=_moved_by_it(unit, view, before, after))

@@ -128,7 +128,7 @@ class Planned:
         linked = with_link(view, link)
         knowledge = replace(knowledge_of(linked), sent={unit: one.ours for unit, one in units.items()})
         after = with_stored(there, key, found, refs_of(linked), knowledge)
-        return with_bases(linked, settled_by(view, there, after, units, None, recovered=True)), after
+        return with_bases(linked, settled_by(view, there, after, units, None, earlier=True)), after
 
     async def note_history(self, _view: View, _verdicts: list[Verdict]) -> None:
         """Nothing to keep."""

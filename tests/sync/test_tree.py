@@ -257,8 +257,9 @@ async def test_an_edge_of_an_earlier_create_that_came_late_is_no_edit_of_the_ehr
     await quiet(here)
 
 
-async def test_a_call_that_landed_agrees_on_no_place_that_it_did_not_write(here: World) -> None:
-    """A child's own resource came late, after the EHR gave the child to another parent: that stays a question."""
+@pytest.mark.parametrize("how", ["comes late", "is sent again"])
+async def test_a_call_that_landed_agrees_on_no_place_that_it_did_not_write(here: World, how: str) -> None:
+    """A child's own resource landed after the EHR gave the child to another parent: that stays a question."""
     await started(here)
     await here.edit(PLAN, CHILD, parent="g-mood", text="Sleep through the night")
     plain, late = here.http, Late(here.http, b"Sleep through the night")
@@ -268,7 +269,8 @@ async def test_a_call_that_landed_agrees_on_no_place_that_it_did_not_write(here:
     await here.sync()
     assert await asked(here) == [("conflict", [NEW])]
     here.http = plain
-    await plain.send(late.under_way[0])
+    if how == "comes late":
+        await plain.send(late.under_way[0])
     await here.sync()
     assert (await resource(here, CHILD))["description"]["text"] == "Sleep through the night"
     assert await asked(here) == [("conflict", [NEW])]
