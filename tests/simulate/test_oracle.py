@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -50,17 +51,27 @@ class Finished:
         id_, body = self.resource(goal, kind)
         self.world.boxes[A].edit(kind, id_, {**body, **fields})
 
-    def give_child(self, parent: str, child: str) -> None:
-        """Give a parent one more child, untold."""
-        _, body = self.resource(parent)
-        edge = {
+    def edge(self, child: str) -> dict[str, Any]:
+        """Return what a parent's resource says of a child."""
+        return {
             "url": sides.RELATIONSHIP,
             "extension": [
                 {"url": "type", "valueCodeableConcept": {"coding": [{"code": "milestone"}]}},
                 {"url": "target", "valueReference": {"reference": f"Goal/{self.resource(child)[0]}"}},
             ],
         }
-        self.change_there(parent, extension=[*body["extension"], edge])
+
+    def give_child(self, parent: str, child: str) -> None:
+        """Give a parent one more child, untold."""
+        _, body = self.resource(parent)
+        self.change_there(parent, extension=[*body["extension"], self.edge(child)])
+
+    def take_child(self, parent: str, child: str) -> None:
+        """Take a child from a parent, untold."""
+        _, body = self.resource(parent)
+        target = f"Goal/{self.resource(child)[0]}"
+        edges = [one for one in body["extension"] if target not in json.dumps(one, default=str)]
+        self.change_there(parent, extension=edges)
 
     def change_here(self, goal: str, **fields: object) -> None:
         """Change our record, untold and unseen by the store's own guard."""
@@ -325,6 +336,18 @@ def test_a_status_explains_itself_without_the_reason_that_the_server_dropped() -
     assert finished.moved() == {"silent"}
 
 
+def test_the_place_under_a_void_parent_is_explained_by_what_was_decided_on_it() -> None:
+    """The policy passed over a move, and then its new parent was marked void: that edge counts nowhere any more."""
+    finished = _finished(Cell("plain", "ignore-ask"))
+    finished.change_here("g-a2", parent="g-a1")
+    assert finished.moved() == {"silent"}
+    finished.ask("history", PLAN, "parent_map:g-a2", ["g-a1"], ["g-b"])
+    assert finished.moved() == {"silent"}
+    finished.world.log.void["g-b"] = {A}
+    finished.take_child("g-a", "g-a2")
+    assert finished.moved() == set()
+
+
 def test_a_step_without_an_id_that_the_ehr_rewords_is_another_step(finished: Finished) -> None:
     """The old one is taken out there with its status and the new one added; both may stand on both sides afterwards."""
     world = finished.world
@@ -400,6 +423,21 @@ def test_a_second_parent_there_is_silent(finished: Finished) -> None:
     """A child has two parents at the EHR, and nobody is told."""
     finished.give_child("g-b", "g-a1")
     assert finished.moved() == {"silent"}
+
+
+@pytest.mark.parametrize("child", ["alive", "decided earlier", "deleted"])
+def test_a_write_of_ours_that_gives_a_child_a_second_parent_is_silent(finished: Finished, child: str) -> None:
+    """Where it could see the first one; not one that was decided on earlier, and an edge to nothing is none."""
+    watcher = finished.world.watchers[A]
+    watcher.began += timedelta(days=1)
+    id_, body = finished.resource("g-b")
+    body["extension"].append(finished.edge("g-a2"))
+    if child == "decided earlier":
+        watcher.network.doubted.add(exact_json.dumps(body))
+    if child == "deleted":
+        finished.world.boxes[A].storage.delete("Goal", finished.resource("g-a2")[0])
+    finished.send("PUT", f"Goal/{id_}", body)
+    assert bool(finished.world.log.broken) == (child == "alive")
 
 
 def test_a_ring_of_our_own_is_silent(finished: Finished) -> None:

@@ -93,14 +93,16 @@ class Watcher:
     def _tree(self, *, void: bool = False) -> dict[str, dict[str, str]]:
         """Return the parents of each child at an EHR, each with the resource that says so; `void` ones too if told.
 
-        An edge that its people drew comes alive again with its goal: no write of ours draws it.
+        An edge that its people drew comes alive again with its goal: no write of ours draws it. One that leads to a
+        deleted resource leads nowhere.
         """
         found: dict[str, dict[str, str]] = {}
         local = {id_: own for (where, id_), own in self.log.resources.items() if where == self.name}
-        for id_, body in sides.bodies(self.storage, "Goal").items():
+        standing = sides.bodies(self.storage, "Goal")
+        for id_, body in standing.items():
             if id_ in local and (void or body.get("lifecycleStatus") != "entered-in-error"):
                 for kind, target in sides.relations(body):
-                    if kind == "milestone" and target in local:
+                    if kind == "milestone" and target in local and target in standing:
                         found.setdefault(local[target], {})[local[id_]] = id_
         return found
 
