@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.simulate.ehr_people import HALF_TICKS
 from tests.simulate.evidence import Evidence
 from tests.simulate.items import Item, key_of, parts, said
 from tests.simulate.log import NOTHING
@@ -45,7 +46,7 @@ def needless(case: Evidence) -> Iterator[str]:
         ours = since is None or bool(elsewhere) or any(edit.side != item.connection for edit in recent)
         if item.kind == "conflict" and said(item.unit, item.ours) == said(item.unit, item.theirs):
             yield f"needless: {where}: both say {said(item.unit, item.ours)}"
-        elif item.kind == "conflict" and not (ours and theirs) and not _decided_for_ours(case, item):
+        elif item.kind == "conflict" and not (ours and theirs) and not _may_clash_alone(case, item):
             one = "nobody" if not ours and not theirs else "only the EHR" if theirs else "only we"
             yield f"needless: {where}: {one} wrote it since it was agreed"
         elif item.kind == "proposal" and not ours and _taken_at_once(case, item):
@@ -98,6 +99,25 @@ def _edited_again(case: Evidence, item: Item) -> bool:
     since = case.log.answered.get((item.connection, item.owner, item.unit), 0)
     key = key_of(item)
     return any(edit.key == key and edit.side == item.connection for edit in case.log.edits[since:])
+
+
+def _may_clash_alone(case: Evidence, item: Item) -> bool:
+    """Tell whether a unit clashes that only the EHR wrote since it was agreed."""
+    return _decided_for_ours(case, item) or _two_moves_at_once(case, item)
+
+
+def _two_moves_at_once(case: Evidence, item: Item) -> bool:
+    """Tell whether an EHR's people gave a child two parents, each by a move of their own, and one of them is ours.
+
+    A move is two writes: another one in between does not take away what is still to be given. Two parents of which one
+    is ours are a clash even where we changed nothing (design 5.2).
+    """
+    key, above, mine = key_of(item), said(item.unit, item.theirs).split("+"), said(item.unit, item.ours)
+    if not item.unit.startswith("parent_map:") or len(above) < 2 or mine not in above:
+        return False
+    last = {edit.value: edit.tick for edit in case.log.edits if (edit.side, edit.key) == (item.connection, key)}
+    when = [last[parent] for parent in above if parent in last]
+    return len(when) == len(above) and max(when) - min(when) <= HALF_TICKS
 
 
 def _decided_for_ours(case: Evidence, item: Item) -> bool:

@@ -592,6 +592,23 @@ def test_two_parents_are_asked_about_where_one_came_from_another_ehr(writer: str
     assert any("the policy settles" in line for line in judge(of_theirs.world).needless) == settled
 
 
+@pytest.mark.parametrize(("ticks", "needless"), [(ehr_people.HALF_TICKS, False), (ehr_people.HALF_TICKS + 1, True)])
+def test_two_parents_of_two_moves_there_are_asked_about_where_one_is_ours(
+    finished: Finished, ticks: int, needless: bool
+) -> None:
+    """One move had taken the child from our parent, the other one gave it back before the first gave it to its own.
+
+    Moves that are further apart don't leave two parents: the later one takes the child from where it is.
+    """
+    world = finished.world
+    world.noted(1, A, ("g-a1", "parent"), "g-b", "g-a")
+    world.machine.tick += ticks
+    world.noted(2, A, ("g-a1", "parent"), "g-a", "-")
+    finished.give_child("g-b", "g-a1")
+    finished.ask("conflict", PLAN, "parent_map:g-a1", ["g-a"], ["g-a", "g-b"], why="second_parent")
+    assert finished.moved() == ({"needless"} if needless else set())
+
+
 def test_a_proposal_that_the_policy_takes_is_needless(finished: Finished) -> None:
     """The table takes texts of the EHR."""
     finished.change_there("g-a", description={"text": "Ax001 runs"})
