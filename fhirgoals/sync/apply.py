@@ -42,11 +42,12 @@ from fhirgoals.sync.recover import IN_DOUBT, MAY_NOT_GO, plan_of
 from fhirgoals.sync.refusals import note_refusal, refused_lately
 from fhirgoals.sync.rows import at_revision, body_of, intent_of, keep_items, link_of, note_losing_value, save_external
 from fhirgoals.sync.sender import send_call, versions_left
-from fhirgoals.sync.unversioned import NONE_OF_THEM, usable, went_over
+from fhirgoals.sync.unversioned import AGAIN_REV, NONE_OF_THEM, usable, went_over
 from fhirgoals.sync.versions import distrust, learn, stayed
 from fhirgoals.sync.view import (
     Key,
     View,
+    as_read,
     content_hash,
     knowledge_of,
     raw_text,
@@ -74,9 +75,18 @@ class Writes:
         return await self._write(lambda tx: passes(tx, view.connection, view.plan.id, planned, at)) if planned else None
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
-        """Move pairs of units that are equal, or that the policy ignores."""
+        """Move pairs of units that are equal, or that the policy ignores, if our record is still the one read.
+
+        Raises `Outdated` where it moved meanwhile: what was written here since may be older than what the EHR says.
+        """
+
+        def work(tx: Tx) -> None:
+            if any(pair.rev != AGAIN_REV for pair in pairs.values()):
+                as_read(tx, view)
+            tx.bases.settle(view.connection, view.plan.id, pairs)
+
         if pairs:
-            await self._write(lambda tx: tx.bases.settle(view.connection, view.plan.id, pairs))
+            await self._write(work)
         return with_bases(view, pairs)
 
     async def adopt(self, view: View, adoption: Adoption) -> View:
@@ -248,9 +258,7 @@ class Writes:
 
         `None` is for a call that the EHR refused lately: nothing of it changed since.
         """
-        stored = tx.plans.get(view.plan.id)
-        if stored is None or stored.rev != view.rev:
-            raise Outdated(f"plan {view.plan.id} moved while it was being sent; the next run takes it up")
+        as_read(tx, view)
         known = tx.connections.get(view.connection)
         if known is None or known.state != "armed":
             raise Refused(f"connection {view.connection} is not armed: nothing is written")

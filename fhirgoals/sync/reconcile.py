@@ -14,6 +14,7 @@ from typing import Protocol
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json, Pair, Unit
 from fhirgoals.domain.with_units import CannotTake, with_units
+from fhirgoals.errors import Outdated
 from fhirgoals.sync.bundles import NOTE, groups
 from fhirgoals.sync.call import Call, describe
 from fhirgoals.sync.calls import Terms, next_pass
@@ -142,11 +143,15 @@ async def reconcile(
     run.twins = twins(view, reading)
     run.outcome.read = reading.read
     run.outcome.quarantined = reading.quarantined
-    for _ in range(PASSES + len(view.plan.goals)):
-        if not await run.one_pass():
-            break
-    else:
-        run.outcome.later = True
+    try:
+        for _ in range(PASSES + len(view.plan.goals)):
+            if not await run.one_pass():
+                break
+        else:
+            run.outcome.later = True
+    except Outdated:  # our record moved under what was to be agreed or taken: look again
+        run.outcome.again = True
+        return run.outcome
     await run.finish(reading)
     return run.outcome
 

@@ -281,7 +281,7 @@ class Runner:
             try:
                 outcome = await reconcile(view, reading, writes, self.clock(), unsettled(left))
             except Outdated:
-                outcome = Outcome(again=True)  # our record moved under the pull: look again
+                outcome = Outcome(again=True)  # our record moved under what was born there: look again
             counts.add(outcome)
             if not outcome.again or (doubted and outcome.doubt):
                 break

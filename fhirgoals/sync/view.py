@@ -17,7 +17,7 @@ from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.unfiled import is_unfiled
 from fhirgoals.domain.units import Pair, Unit, Values, units
-from fhirgoals.errors import Refused
+from fhirgoals.errors import Outdated, Refused
 from fhirgoals.fhir.exact_json import Resource, canonical, dumps, loads
 from fhirgoals.mappers.refs import Refs, participants_of, visible
 from fhirgoals.store.connections import State
@@ -149,6 +149,13 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         leaving=leaving,
         trusted=trusted(tx, connection),
     )
+
+
+def as_read(tx: Tx, view: View) -> None:
+    """Raise `Outdated` where our record moved since the view was loaded."""
+    stored = tx.plans.get(view.plan.id)
+    if (stored.rev if stored else 0) != view.rev:
+        raise Outdated(f"plan {view.plan.id} moved since it was read: it is taken up anew")
 
 
 def refs_of(view: View) -> Refs:

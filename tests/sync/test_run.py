@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from fhirgoals.domain.records import Plan, Step, Withheld
-from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.fhir.exact_json import Tree, dumps
 from fhirgoals.fhir.rest.outcome import Declined
 from fhirgoals.fhir.wire import Failure, Reply, Request
 from fhirgoals.sandbox.knobs import Asked, Knobs
@@ -127,6 +127,33 @@ async def test_edits_of_one_field_on_both_sides_wait_and_the_rest_goes_through(h
     await here.edit(PLAN, "g-social", target_date=date(2026, 12, 31))
     await here.sync()
     assert await here.inbox() == []  # its cause is gone: both say the same now
+    await quiet(here)
+
+
+async def test_what_the_ehr_wrote_after_our_edit_is_not_agreed_on_with_what_we_said_before(here: World) -> None:
+    """The run read our record, we took our edit back, the EHR wrote the same as it: a clash, not equal values."""
+    plan = await started(here)
+    goal_id = here.goals()[SLEEP]["id"]
+    assert isinstance(goal_id, str)
+    first = plan.goal("g-sleep").priority
+    await here.edit(PLAN, "g-sleep", priority="low")
+    plain = here.http
+
+    class Meanwhile:
+        async def send(self, request: Request) -> Any:
+            if "/Goal?" in request.url:
+                here.http = plain
+                self.send = plain.send  # type: ignore[method-assign]
+                await here.edit(PLAN, "g-sleep", priority=first)
+                here.change("Goal", goal_id, lambda tree: put_priority(tree, "low"))
+            return await plain.send(request)
+
+    here.http = Meanwhile()  # type: ignore[assignment]
+    counts = await here.sync()
+    assert (counts.unanswered, counts.conflicts) == ([], 1)
+    assert await here.inbox() == [("conflict", "g-sleep", "priority")]
+    assert (await here.plan(PLAN)).goal("g-sleep").priority == first
+    assert b"low-priority" in dumps(here.goals()[SLEEP])
     await quiet(here)
 
 
