@@ -75,10 +75,7 @@ class Writes:
         return await self._write(lambda tx: passes(tx, view.connection, view.plan.id, planned, at)) if planned else None
 
     async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
-        """Move pairs of units that are equal, or that the policy ignores, if our record is still the one read.
-
-        Raises `Outdated` where it moved meanwhile: what was written here since may be older than what the EHR says.
-        """
+        """Move pairs of equal and ignored units; raises `Outdated` where our record moved: theirs may be the later."""
 
         def work(tx: Tx) -> None:
             if any(pair.rev != AGAIN_REV for pair in pairs.values()):
