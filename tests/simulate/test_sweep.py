@@ -92,6 +92,8 @@ def test_a_fault_stands_in_the_log_and_in_the_totals(tmp_path: Path, capsys: pyt
     assert f"lost        seed 2 of {cell}" in said
     assert "abc           changed" in said
     assert max(map(len, said.splitlines())) <= 100
+    assert totals.main(["--log", str(log), "--again"]) == 0
+    assert f"seed 2 of {cell}: lost no more" in capsys.readouterr().out
 
 
 def test_a_needless_question_is_forbidden_where_the_server_shows_what_happened() -> None:
