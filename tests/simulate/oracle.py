@@ -49,10 +49,13 @@ class Verdict:
         return [line for meter in METERS for line in getattr(self, meter)]
 
 
-def observe(world: Any, name: str, *, settled: bool, of: Collection[str] | None = None) -> None:
+def observe(
+    world: Any, name: str, *, settled: bool, of: Collection[str] | None = None, began: int | None = None
+) -> None:
     """Remember on what an EHR and our record agree just now; after a run that left nothing open, knowingly so.
 
-    `of` are the goals (or the plan) whose resources count, `None` = all.
+    `of` are the goals (or the plan) whose resources count, `None` = all. `began` is how many edits there were when the
+    run began: of what somebody wrote since, it may have read one side before that, and found no agreement.
     """
     here, there = world.here(), world.there(name)
     log = world.log
@@ -62,8 +65,9 @@ def observe(world: Any, name: str, *, settled: bool, of: Collection[str] | None 
         if here.get(edit.key) == edit.value == there.get(edit.key):
             log.settled.add(place)
     if settled:
+        moved = set() if began is None else {edit.key for edit in log.edits[began:]}
         for key, value in here.items():
-            if there.get(key) == value:
+            if there.get(key) == value and key not in moved:
                 log.agreed[name, key] = len(log.edits)
 
 

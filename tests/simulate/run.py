@@ -88,6 +88,7 @@ async def sync_once(world: World, name: str, life: Life) -> None:
     """Run the sync of one connection as one process; tell the story, and what both sides agree on afterwards."""
     world.runs += 1
     world.say(f"run at {name}")
+    began = len(world.log.edits)
     try:
         counts = await world.sync(name, life)
     except KilledError:
@@ -107,7 +108,7 @@ async def sync_once(world: World, name: str, life: Life) -> None:
             f"run at {name} ends: created {counts.created}, pushed {counts.pushed}, pulled {counts.pulled}, "
             f"asks {counts.conflicts}+{counts.proposals}+{counts.held}{left}"
         )
-        observe(world, name, settled=not counts.unanswered)
+        observe(world, name, settled=not counts.unanswered, began=began)
         return
     observe(world, name, settled=False)
 

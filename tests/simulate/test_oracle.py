@@ -580,6 +580,22 @@ def test_a_conflict_of_which_both_sides_wrote_is_not_needless(finished: Finished
     assert finished.moved() == set()
 
 
+@pytest.mark.parametrize(("began", "agreed"), [(0, False), (2, True)])
+def test_what_was_written_while_a_run_read_is_not_agreed_at_its_end(
+    finished: Finished, began: int, agreed: bool
+) -> None:
+    """Both wrote the same day while a run was under way: it need not have read both; a run after that has."""
+    finished.world.noted(1, A, ("g-a", "target_date"), "2027-01-02", "2026-12-18")
+    finished.world.noted(2, "here", ("g-a", "target_date"), "2027-01-02", "2026-12-18")
+    finished.change_there("g-a", target=[{"dueDate": "2027-01-02"}])
+    finished.change_here("g-a", target_date="2027-01-02")
+    observe(finished.world, A, settled=True, began=began)
+    finished.world.noted(3, A, ("g-a", "target_date"), "2027-01-04", "2027-01-02")
+    finished.change_there("g-a", target=[{"dueDate": "2027-01-04"}])
+    finished.ask("conflict", "g-a", "target_date", "2027-01-02", "2027-01-04")
+    assert any("since it was agreed" in line for line in judge(finished.world).needless) == agreed
+
+
 @pytest.mark.parametrize(("writer", "settled"), [("here", True), ("ehr-b", False)])
 def test_two_parents_are_asked_about_where_one_came_from_another_ehr(writer: str, settled: bool) -> None:
     """The policy decides over what we wrote, and never over what this EHR may not see."""
