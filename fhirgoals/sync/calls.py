@@ -83,7 +83,7 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
     pushes = {
         unit: verdict.seen.ours
         for unit, verdict in wanted.items()
-        if _named(unit, verdict.seen.ours, ours.plan_id, there.refs)
+        if _named(unit, verdict.seen.ours, ours, there.refs)
     }
     builder = _Builder(ours, there, bases, terms, pushes, frozenset(wanted))
     creates = [one for one in decision.creates if ("Goal", one) not in terms.failed]
@@ -107,9 +107,9 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
     return Pass(calls, forget=forget, kept=kept)
 
 
-def _named(unit: Unit, value: Json, plan_id: str, refs: Refs) -> bool:
+def _named(unit: Unit, value: Json, ours: Ours, refs: Refs) -> bool:
     """Tell whether every goal that a plan unit names has a reference there; else it waits for the goal's creation."""
-    if unit.owner != plan_id:
+    if unit.owner != ours.plan_id:
         return True
     match unit.family:
         case "parent_map":
@@ -119,6 +119,11 @@ def _named(unit: Unit, value: Json, plan_id: str, refs: Refs) -> bool:
             return start in refs.goals and end in refs.goals
         case "membership":
             return unit.member in refs.goals
+        case "order":
+            return not unit.member or unit.member in refs.goals
+        case family if family.startswith("step"):
+            step = ours.visible.get(Unit(unit.owner, f"steps:{unit.member}"))
+            return not isinstance(step, dict) or step.get("goal") in refs.goals
         case _:
             return True
 
@@ -157,7 +162,7 @@ class _Builder:
                 unit.family in ("parent_map", "relations")
                 and unit in self.wanted
                 and ("Goal", goal_id) in carriers(self.ours.plan_id, unit, value)
-                and _named(unit, value, self.ours.plan_id, _with_goal(refs, goal_id))
+                and _named(unit, value, self.ours, _with_goal(refs, goal_id))
                 and not self._too_early(goal_id, unit, value)
             )
         }
@@ -248,7 +253,7 @@ class _Builder:
             for unit, value in self.ours.released.items()
             if unit.owner == plan_id
             and unit.family not in ("parent_map", "relations")
-            and _named(unit, value, plan_id, self.there.refs)
+            and _named(unit, value, self.ours, self.there.refs)
         }
         merged = self.there.theirs.assembled.values | self.ours.released
         record = overlay_care_plan(
@@ -286,7 +291,7 @@ class _Builder:
         found = self.there.found[key]
         body = _body(key, careplan.CAREPLAN, record, found.tree)
         if same(body, found.tree):
-            return None, {unit: self._as_it_is(unit, value) for unit, value in units.items()}
+            return None, {unit: self._as_it_is(unit, one) for unit, one in units.items() if self._all_there(unit, one)}
         body = self._with_narrative(body, merged)
         sent, hidden = self._sent(units), self._unsays(units)
         return Call("CarePlan", plan_id, body, sent, found.resource_id, found.etag, found.tree, unsays=hidden), {}
@@ -344,12 +349,16 @@ class _Builder:
         others = set(self.there.theirs.assembled.values.get(unit) or ()) - {goal_id}
         return not others
 
+    def _all_there(self, unit: Unit, value: Json) -> bool:
+        """Tell whether a unit of the plan can be said whole: an order can't while one of its goals is not there."""
+        return unit.family != "order" or bool(unit.member) or self.there.refs.goals.keys() >= {*(value or ())}
+
     def _push(self, units: Values) -> Push:
         return Push(units, {unit: pair.ours for unit, pair in self.bases.items()})
 
     def _sent(self, units: Values, goal_id: str | None = None) -> dict[Unit, Sent]:
         return {
-            unit: Sent(value, self.ours.rev, goal_id is None or self._complete(goal_id, unit))
+            unit: Sent(value, self.ours.rev, self._complete(goal_id, unit) if goal_id else self._all_there(unit, value))
             for unit, value in units.items()
         }
 

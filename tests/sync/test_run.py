@@ -777,3 +777,38 @@ async def test_members_taken_out_and_changed_at_once_are_the_right_ones(here: Wo
     there = [note["text"] for note in here.goals()[SLEEP]["note"] if str(note["text"]).startswith("Row")]
     assert there == ["Row 1", "Row 3, mended", "Row 4"]
     await quiet(here)
+
+
+async def test_a_goal_that_comes_after_its_care_plan_brings_its_steps_and_its_place_in_the_order(here: World) -> None:
+    """Its words are another EHR's at first; once they are ours, it is as if it had been there at first."""
+    plan = example("01")
+    await here.add_connection()
+    await here.put(plan)
+    await here.know_people(plan)
+    other = msgspec.structs.replace(plan.goal("g-ba"), text="Words of another EHR")
+    goals = tuple(other if one.id == "g-ba" else one for one in plan.goals)
+    await here.put(msgspec.structs.replace(plan, goals=goals), origin="ehr-other")
+    await here.sync()
+    assert len(here.goals()) == 13
+    assert not {one.text for one in other.steps} & {one["detail"]["description"] for one in _activities(here)}
+    await quiet(here)
+    await here.edit(PLAN, "g-ba", text="Words of ours")
+    await here.sync()
+    assert len(here.goals()) == 14
+    assert {one.text for one in other.steps} <= {one["detail"]["description"] for one in _activities(here)}
+    with world() as plain:
+        await started(plain)
+        assert _listed(here) == [text.replace(plan.goal("g-ba").text, "Words of ours") for text in _listed(plain)]
+    assert await here.inbox() == []
+    await quiet(here)
+
+
+def _activities(one: World) -> Any:
+    return one.care_plans()[0]["activity"]
+
+
+def _listed(one: World) -> list[str]:
+    """Return the words of the CarePlan's goals, in its order."""
+    words = {f"Goal/{goal['id']}": text_of(goal) for goal in one.goals().values()}
+    care_plan: Any = one.care_plans()[0]
+    return [words[goal["reference"]] for goal in care_plan["goal"]]
