@@ -192,8 +192,14 @@ def settled_by(
 
 
 def _moved_by_it(unit: Unit, view: View, before: There, after: There) -> Json:
-    """Return the parents that were agreed there, with what a call to one of them changed."""
+    """Return the parents that were agreed there, with what a call to one of them changed.
+
+    Where it took away one of several, of which somebody there had added another, all of them are the last known place:
+    no parent at all, later, is what they made of it and not what the call left.
+    """
     pair = view.bases.get(unit)
     was, now = (set(one.theirs.assembled.values.get(unit) or ()) for one in (before, after))
     agreed = set(pair.theirs or ()) if pair else set()
+    if was - now and was - agreed:
+        return sorted(was)
     return sorted((agreed - (was - now)) | (now - was)) or None

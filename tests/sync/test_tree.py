@@ -276,3 +276,23 @@ async def test_a_call_that_landed_agrees_on_no_place_that_it_did_not_write(here:
     assert await asked(here) == [("conflict", [NEW])]
     assert await parents_there(here, CHILD) == [NEW]
     await quiet(here)
+
+
+async def test_no_parent_at_all_is_not_what_a_call_left_where_the_ehr_had_given_the_child_another(here: World) -> None:
+    """Our call takes it from the old parent, late; the EHR gave it to another one, and then made it a root: a clash."""
+    plan = await started(here)
+    await here.edit(PLAN, CHILD, parent=NEW)
+    plain, late = here.http, Late(here.http, plan.goal(OLD).text.encode())
+    here.http = late  # type: ignore[assignment]
+    await here.sync()
+    await give_to(here, "g-mood", CHILD)
+    await here.sync()
+    here.http = plain
+    await plain.send(late.under_way[0])
+    await take_from(here, "g-mood", CHILD)
+    for _ in range(2):  # a child without a parent is read twice
+        await here.sync()
+        here.now += timedelta(hours=1)
+    assert await asked(here) == [("conflict", None)]
+    assert await parents_there(here, CHILD) == []
+    await quiet(here)
