@@ -136,12 +136,18 @@ def _lost(case: Evidence) -> tuple[list[str], list[str]]:
 
 
 def _told_of_loss(case: Evidence, edit: Edit) -> bool:
-    """Tell whether the history says that a call may have gone over an edit in that resource, where nothing can tell."""
+    """Tell whether the history says that a call may have gone over an edit in that resource, where nothing can tell.
+
+    A call that took a child from one parent leaves it without any, as they may have from another: it names that child.
+    """
     server = case.cell.server
     of_plan = edit.key[0] == PLAN or edit.key[1].startswith("step")
     owners = {PLAN} if of_plan else {edit.key[0], *((edit.value, *_over(edit)) if edit.key[1] == "parent" else ())}
+    made_a_root = edit.key[1] == "parent" and edit.value == NOTHING
     return not (server.keeps_etag or server.keeps_history) and any(
-        item.why == "may_have_gone_over_an_edit" and item.connection == edit.side and item.owner in owners
+        item.why == "may_have_gone_over_an_edit"
+        and item.connection == edit.side
+        and (item.owner in owners or (made_a_root and f"parent_map:{edit.key[0]}" in (item.ours or ())))
         for item in case.items
     )
 

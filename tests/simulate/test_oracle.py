@@ -18,7 +18,7 @@ from fhirgoals.sandbox.knobs import Knobs
 from tests.simulate import ehr_people, sides
 from tests.simulate.beginning import begun
 from tests.simulate.cells import Cell
-from tests.simulate.log import PLAN
+from tests.simulate.log import NOTHING, PLAN
 from tests.simulate.machine import Life, finish
 from tests.simulate.network import CALM
 from tests.simulate.oracle import METERS, judge, observe, shown
@@ -186,6 +186,19 @@ def test_a_loss_that_nobody_could_know_of_and_that_was_told_is_counted_apart() -
         finished.world.database.raw.execute("update inbox set closed_at = opened_at")
         assert finished.moved() == meters
         assert len(judge(finished.world).seen) == told
+
+
+def test_a_child_made_a_root_is_told_of_by_the_call_that_named_it() -> None:
+    """On a server that shows nothing, a call that took it from one parent looks like them taking it from another."""
+    finished = _finished(Cell("no_meta_no_etag"))
+    finished.world.noted(1, A, ("g-a1", "parent"), NOTHING, "g-b")
+    raw = finished.world.database.raw
+    for carried, meters in (("parent_map:g-a2", {"lost"}), ("parent_map:g-a1", set())):
+        finished.ask("history", "g-a", None, {carried: ["g-a2"]}, None, why="may_have_gone_over_an_edit")
+        raw.execute("update inbox set closed_at = opened_at")
+        assert finished.moved() == meters
+    finished.world.noted(2, A, ("g-a1", "parent"), "g-a2", NOTHING)
+    assert finished.moved() == {"lost"}
 
 
 def test_a_move_there_and_back_is_not_lost(finished: Finished) -> None:
