@@ -84,8 +84,11 @@ def _settled_by_policy(case: Evidence, item: Item) -> bool:
     Over a place that another EHR gave, and that this one may not see, nothing of theirs is taken without a person.
     """
     above, mine = parts(item.unit, item.theirs) - {said(item.unit, item.theirs)}, said(item.unit, item.ours)
-    wrote = {edit.side for edit in case.log.edits if edit.key == key_of(item) and edit.value == mine}
-    from_elsewhere = bool(wrote - {"here", item.connection}) and "here" not in wrote
+    edits = [edit for edit in case.log.edits if edit.key == key_of(item)]
+    wrote = {edit.side for edit in edits if edit.value == mine}
+    here = [edit.value for edit in edits if edit.side == "here"]
+    # What we wrote and moved on from since came back from there.
+    from_elsewhere = bool(wrote - {"here", item.connection}) and here[-1:] != [mine]
     return case.cell.clash("parent_map") != "ask" and len(above) > 1 and mine in above and not from_elsewhere
 
 

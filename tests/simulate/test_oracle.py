@@ -609,13 +609,24 @@ def test_what_was_written_while_a_run_read_is_not_agreed_at_its_end(
     assert any("since it was agreed" in line for line in judge(finished.world).needless) == agreed
 
 
-@pytest.mark.parametrize(("writer", "settled"), [("here", True), ("ehr-b", False)])
-def test_two_parents_are_asked_about_where_one_came_from_another_ehr(writer: str, settled: bool) -> None:
-    """The policy decides over what we wrote, and never over what this EHR may not see."""
+@pytest.mark.parametrize(
+    ("moves", "settled"),
+    [
+        ([("here", "g-b")], True),
+        ([("ehr-b", "g-b")], False),
+        ([("here", "g-b"), ("here", "g-a2"), ("ehr-b", "g-b")], False),
+        ([("ehr-b", "g-b"), ("here", "g-a2"), ("here", "g-b")], True),
+    ],
+)
+def test_two_parents_are_asked_about_where_one_came_from_another_ehr(
+    moves: list[tuple[str, str]], settled: bool
+) -> None:
+    """The policy decides over what we wrote last, and never over what this EHR may not see."""
     of_theirs = _finished(Cell(policy="auto-theirs"))
-    of_theirs.world.noted(1, writer, ("g-a1", "parent"), "g-b", "g-a")
+    for edit, (writer, parent) in enumerate(moves):
+        of_theirs.world.noted(edit, writer, ("g-a1", "parent"), parent, "-")
     of_theirs.change_here("g-a1", parent="g-b")
-    of_theirs.world.noted(2, A, ("g-a1", "parent"), "g-a+g-b", "g-a")
+    of_theirs.world.noted(len(moves), A, ("g-a1", "parent"), "g-a+g-b", "g-a")
     of_theirs.give_child("g-b", "g-a1")
     of_theirs.ask("conflict", PLAN, "parent_map:g-a1", ["g-b"], ["g-a", "g-b"], why="both_changed")
     assert any("the policy settles" in line for line in judge(of_theirs.world).needless) == settled
