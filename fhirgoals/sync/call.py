@@ -16,12 +16,14 @@ from fhirgoals.sync.withdraw import WITHDRAWN_REV
 class Sent:
     """One unit that a call carries: our value, our revision of it, and whether the call completes the unit.
 
-    A move of a child is complete when the new parent has it; taking it from the old one is only half.
+    A move of a child is complete when the new parent has it; taking it from the old one is only half. `left` are the
+    parents agreed on that the child had left there by a move of the EHR's, which this call goes over.
     """
 
     ours: Json
     rev: int
     complete: bool = True
+    left: tuple[str, ...] = ()
 
 
 Way: TypeAlias = Literal["write", "withdraw", "delete"]

@@ -81,9 +81,7 @@ class _NoBodyError(Exception):
 def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
     wanted = decision.units(Action.PUSH)
     pushes = {
-        unit: verdict.seen.ours
-        for unit, verdict in wanted.items()
-        if _named(unit, verdict.seen.ours, ours, there.refs)
+        unit: verdict.seen.ours for unit, verdict in wanted.items() if _named(unit, verdict.seen.ours, ours, there.refs)
     }
     builder = _Builder(ours, there, bases, terms, pushes, frozenset(wanted))
     creates = [one for one in decision.creates if ("Goal", one) not in terms.failed]
@@ -358,9 +356,22 @@ class _Builder:
 
     def _sent(self, units: Values, goal_id: str | None = None) -> dict[Unit, Sent]:
         return {
-            unit: Sent(value, self.ours.rev, self._complete(goal_id, unit) if goal_id else self._all_there(unit, value))
+            unit: Sent(
+                value,
+                self.ours.rev,
+                self._complete(goal_id, unit) if goal_id else self._all_there(unit, value),
+                self._left(unit),
+            )
             for unit, value in units.items()
         }
+
+    def _left(self, unit: Unit) -> tuple[str, ...]:
+        """Return the parents agreed on that a child has left there; of a parent that can't be read nobody knows."""
+        pair = self.bases.get(unit) if unit.family == "parent_map" else None
+        if pair is None:
+            return ()
+        left = set(pair.theirs or ()) - set(self.there.theirs.assembled.values.get(unit) or ())
+        return tuple(sorted(one for one in left if self.there.theirs.place("Goal", one) is Place.PRESENT))
 
     def _as_it_is(self, unit: Unit, value: Json) -> Pair:
         return Pair(value, self.there.theirs.assembled.values.get(unit), self.ours.rev)

@@ -182,24 +182,25 @@ def settled_by(
     """
     pairs = settle_values(view, after, units)
     if earlier:
-        for unit in pairs:
+        for unit, sent in units.items():
             if unit.family == "parent_map":
-                pairs[unit] = replace(pairs[unit], theirs=_moved_by_it(unit, view, before, after))
+                pairs[unit] = replace(pairs[unit], theirs=_moved_by_it(unit, sent, view, before, after))
     if etag is None or not view.trusted:
         return pairs
     # Nobody wrote in between: what is missing, the server dropped.
     return {**less_held(view, before, after, units), **pairs}
 
 
-def _moved_by_it(unit: Unit, view: View, before: There, after: There) -> Json:
+def _moved_by_it(unit: Unit, sent: Sent, view: View, before: There, after: There) -> Json:
     """Return the parents that were agreed there, with what a call to one of them changed.
 
+    What the child had left when the call was decided is agreed no more: given back since, it is an edit of the EHR's.
     Where it took away one of several, of which somebody there had added another, all of them are the last known place:
     no parent at all, later, is what they made of it and not what the call left.
     """
     pair = view.bases.get(unit)
     was, now = (set(one.theirs.assembled.values.get(unit) or ()) for one in (before, after))
-    agreed = set(pair.theirs or ()) if pair else set()
-    if was - now and was - agreed:
+    agreed = set(pair.theirs or ()).difference(sent.left) if pair else set()
+    if was - now and now - agreed:
         return sorted(was)
     return sorted((agreed - (was - now)) | (now - was)) or None

@@ -235,7 +235,9 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
         return units
     sent, stored = both(view, there, intent, first)
     return {
-        unit: one if same_value(sent.get(unit), stored.get(unit)) else Sent(stored.get(unit), AGAIN_REV, one.complete)
+        unit: one
+        if same_value(sent.get(unit), stored.get(unit))
+        else replace(one, ours=stored.get(unit), rev=AGAIN_REV)
         for unit, one in units.items()
     }
 

@@ -36,7 +36,10 @@ def intent_of(view: View, call: Call, body: Resource, operation: UUID, *, fence:
         method="delete" if call.way == "delete" else "create" if call.creates else "update",
         resource_id=call.resource_id,
         etag=call.etag,
-        units={unit: {"ours": one.ours, "rev": one.rev, "complete": one.complete} for unit, one in call.units.items()},
+        units={
+            unit: {"ours": one.ours, "rev": one.rev, "complete": one.complete, "left": list(one.left)}
+            for unit, one in call.units.items()
+        },
         body="" if call.way == "delete" else raw_text(body),
         body_hash=hashlib.sha256(raw_text(call.body).encode()).hexdigest(),
         opened_at=at,
@@ -53,7 +56,7 @@ def body_of(intent: Intent) -> Resource:
 def sent_units(intent: Intent) -> dict[Unit, Sent]:
     """Return what an intent carried, as the call had it."""
     return {
-        Unit(*unit): Sent(value.get("ours"), int(value["rev"]), bool(value["complete"]))
+        Unit(*unit): Sent(value.get("ours"), int(value["rev"]), bool(value["complete"]), tuple(value.get("left", ())))
         for unit, value in intent.units.items()
     }
 

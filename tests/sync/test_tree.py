@@ -296,3 +296,24 @@ async def test_no_parent_at_all_is_not_what_a_call_left_where_the_ehr_had_given_
     assert await asked(here) == [("conflict", None)]
     assert await parents_there(here, CHILD) == []
     await quiet(here)
+
+
+@pytest.mark.parametrize("how", ["comes late", "is sent again"])
+async def test_a_place_given_back_there_after_ours_went_over_its_loss_is_an_edit(how: str) -> None:
+    """The EHR's move lost to ours; before that was answered the EHR gave the child back to where both had had it."""
+    with world(policy={"parent_map": ("auto", "ours")}) as here:
+        await started(here)
+        await take_from(here, OLD, CHILD)
+        await give_to(here, NEW, CHILD)
+        await here.edit(PLAN, CHILD, parent=None)
+        plain, late = here.http, Late(here.http, (await resource(here, NEW))["description"]["text"].encode())
+        here.http = late  # type: ignore[assignment]
+        await here.sync()
+        here.http = plain
+        if how == "comes late":
+            await plain.send(late.under_way[0])
+        await give_to(here, OLD, CHILD)
+        await here.sync()
+        assert await parents_there(here, CHILD) == [OLD]
+        assert await asked(here) == [("proposal", [OLD])]
+        await quiet(here)
