@@ -51,6 +51,8 @@ class Network:
     arriving_late: bool = False
     doubted: set[bytes] = field(default_factory=set)
     """Bodies that were sent once without a reply for any process of ours: sent again they may change nothing."""
+    came_late: set[str] = field(default_factory=set)
+    """What a late call of ours was carried out on since it was last read or written: nobody here can know of that."""
 
     async def send(self, request: Request, life: Life) -> Reply | Failure:
         """Send one request for a process: it leaves at once, takes a tick, and the process may die meanwhile."""
@@ -58,6 +60,8 @@ class Network:
             await give_way()
             life.step()
             self.machine.spend(1)
+            read = request.url.partition("?")[0]
+            self.came_late -= {url for url in self.came_late if url.startswith(read)}
             reply: Reply | Failure = self._ask(request)
             life.step()
             if isinstance(reply, Reply):
@@ -70,6 +74,7 @@ class Network:
         bodies = {part.body or b"" for part in parts}
         certain = bodies - self.doubted
         outcome = self._write(request)
+        self.came_late -= {part.url for part in parts}
         self.doubted |= bodies
         await give_way()
         self.machine.spend(1)
@@ -103,6 +108,7 @@ class Network:
         self.arriving_late = True
         reply = self._ask(request)
         self.arriving_late = False
+        self.came_late |= {part.url for part in parts_of(request)}
         said = reply.status if isinstance(reply, Reply) else reply.kind
         self.tell(f"{self.name}: late {request.method} {request.url.partition('/fhir/')[2]} -> {said}")
 

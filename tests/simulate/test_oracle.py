@@ -100,9 +100,15 @@ class Finished:
 
     def send(self, method: str, path: str, body: Any) -> None:
         """Send something as a process of ours would."""
+        finish(self.world.networks[A].send(self._write(method, path, body), Life(self.world.dice, 0.0)))
+
+    def arrive_late(self, method: str, path: str, body: Any) -> None:
+        """Carry something out that left a process of ours a while ago."""
+        self.world.networks[A]._arrive_late(self._write(method, path, body))
+
+    def _write(self, method: str, path: str, body: Any) -> Request:
         url = f"http://{A}.test/fhir/{path}"
-        request = Request(method, url, {"Content-Type": "application/fhir+json"}, exact_json.dumps(body))  # type: ignore[arg-type]
-        finish(self.world.networks[A].send(request, Life(self.world.dice, 0.0)))
+        return Request(method, url, {"Content-Type": "application/fhir+json"}, exact_json.dumps(body))  # type: ignore[arg-type]
 
 
 @pytest.fixture(params=["leave"])
@@ -491,6 +497,20 @@ class Restless:
     async def sync(self, name: str, life: Life) -> Any:
         """Write a goal's text anew, then sync."""
         id_, body = Finished(self._world).resource("g-a")
+@pytest.mark.parametrize("seen", [None, "Goal/{id}", "Goal?patient=Patient/1"])
+def test_what_a_late_call_did_since_it_was_read_is_no_echo(finished: Finished, seen: str | None) -> None:
+    """Where no ETag holds the second call back nobody can know; whoever read it since can."""
+    id_, body = finished.resource("g-a")
+    new = {**body, "description": {"text": "Hx001 walks"}}
+    finished.arrive_late("PUT", f"Goal/{id_}", new)
+    if seen:
+        finished.read(seen.format(id=id_))
+    finished.send("PUT", f"Goal/{id_}", {**new, "meta": {"source": "urn:another-call"}})
+    assert bool(finished.world.log.echoes) == bool(seen)
+    finished.send("PUT", f"Goal/{id_}", {**new, "meta": {"source": "urn:one-more"}})
+    assert finished.world.log.echoes
+
+
         text = f"now {self._world.machine.tick}"
         body = {**body, "description": {"text": text}}
         request = Request("PUT", f"http://{A}.test/fhir/Goal/{id_}", {}, exact_json.dumps(body))

@@ -83,7 +83,8 @@ class Watcher:
                 self._created(sent, reply)
             return
         after, before = self._standing(request), self._before[request.url]
-        if after == before and request.body not in self.network.doubted:
+        unknown = request.body in self.network.doubted or request.url in self.network.came_late
+        if after == before and not unknown:
             body = _content(sent)
             if body == before or body == self._last_sent.get(request.url):
                 where = request.url.partition("/fhir/")[2]

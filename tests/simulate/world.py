@@ -108,6 +108,7 @@ class World:
         """Run the sync of one connection once, as one process."""
         self.watchers[name].began = START + timedelta(seconds=self.machine.tick)
         # A process may have died after it wrote down that a call goes, and before that left.
+        self.networks[name].came_late.clear()
         marked = "select body from intents where connection = ? and sent_at is not null"
         self.networks[name].doubted |= {body.encode() for (body,) in self.database.raw.execute(marked, (name,))}
         front: Any = Front(self.database, life)
