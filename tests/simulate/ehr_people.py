@@ -28,7 +28,7 @@ def act(world: World, number: int, name: str, kind: str, dice: Random) -> None:
 def _living(world: World, name: str) -> dict[str, dict[str, Any]]:
     """Return copies of the goals that stand there and are ours, by resource id."""
     ours = {id_: own for (where, id_), own in world.log.resources.items() if where == name}
-    links = sides.linked(world.database.raw, name)
+    links = world.links(name)
     return {
         id_: sides.copied(body)
         for id_, body in sides.bodies(world.boxes[name].storage, "Goal").items()
@@ -185,11 +185,8 @@ def _relation(world: World, number: int, name: str, dice: Random) -> None:
 
 
 def _care_plan(world: World, name: str) -> tuple[str, dict[str, Any]] | None:
-    found = [
-        (id_, body)
-        for id_, body in sides.bodies(world.boxes[name].storage, "CarePlan").items()
-        if (name, id_) in world.log.resources
-    ]
+    ours = sides.looked_at(name, world.log, world.links(name))
+    found = [(id_, body) for id_, body in sides.bodies(world.boxes[name].storage, "CarePlan").items() if id_ in ours]
     return (found[0][0], sides.copied(found[0][1])) if found else None
 
 

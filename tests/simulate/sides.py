@@ -94,15 +94,17 @@ def linked(raw: sqlite3.Connection, name: str) -> dict[str, str]:
     return dict(raw.execute("select local_id, resource_id from links where connection = ?", (name,)).fetchall())
 
 
-def there(name: str, storage: Any, log: Log, links: dict[str, str]) -> Side:
-    """Return the watched values at one EHR, in our ids; what nobody here knows of is left out.
-
-    Of several resources of one goal, which `oracle` counts, the linked one is looked at.
-    """
-    found: Side = {}
+def looked_at(name: str, log: Log, links: dict[str, str]) -> dict[str, str]:
+    """Return our id for each resource at one EHR; of several of one goal, which `oracle` counts, the linked one's."""
     local = {id_: ours for (where, id_), ours in log.resources.items() if where == name}
     twins = {ours for ours in local.values() if list(local.values()).count(ours) > 1} & links.keys()
-    local = {id_: ours for id_, ours in local.items() if ours not in twins or links[ours] == id_}
+    return {id_: ours for id_, ours in local.items() if ours not in twins or links[ours] == id_}
+
+
+def there(name: str, storage: Any, log: Log, links: dict[str, str]) -> Side:
+    """Return the watched values at one EHR, in our ids; what nobody here knows of is left out."""
+    found: Side = {}
+    local = looked_at(name, log, links)
     goals = {local[id_]: body for id_, body in bodies(storage, "Goal").items() if id_ in local}
     parents: dict[str, set[str]] = {own: set() for own in goals}
     for own, goal in goals.items():
@@ -126,7 +128,7 @@ def there(name: str, storage: Any, log: Log, links: dict[str, str]) -> Side:
                 found[own, f"after {other}"] = "yes"
     for child, above in parents.items():
         found[child, "parent"] = "+".join(sorted(above)) or NOTHING
-    for plan in bodies(storage, "CarePlan").values():
+    for plan in _care_plans(name, storage, log, local):
         listed = [local.get(one["reference"].rpartition("/")[2]) for one in plan.get("goal", ())]
         found[PLAN, "order"] = "+".join(one for one in listed if one is not None)
         for activity in plan.get("activity", ()):
@@ -137,6 +139,12 @@ def there(name: str, storage: Any, log: Log, links: dict[str, str]) -> Side:
                 found[named[0], f"step {log.steps[word]}"] = word
                 found[named[0], f"step_status {log.steps[word]}"] = str(detail.get("status"))
     return found
+
+
+def _care_plans(name: str, storage: Any, log: Log, local: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the CarePlans there without those of ours that are held for a person as doubles."""
+    found = bodies(storage, "CarePlan").items()
+    return [plan for id_, plan in found if (name, id_) not in log.resources or id_ in local]
 
 
 def due(goal: dict[str, Any]) -> str | None:

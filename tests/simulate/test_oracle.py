@@ -291,6 +291,18 @@ def test_what_was_written_into_a_reported_double_is_told_with_it() -> None:
     assert finished.moved() == {"lost"}
 
 
+def test_the_linked_one_of_two_care_plans_says_how_the_plan_stands() -> None:
+    """The other is a reported double that nobody edits."""
+    finished = _finished(Cell("duplicates_allowed"))
+    own, body = finished.resource(PLAN, "CarePlan")
+    twin = finished.world.boxes[A].storage.create("CarePlan", {**body, "goal": body["goal"][::-1]}).version
+    finished.world.log.resources[A, twin.id] = PLAN
+    finished.ask("identity", PLAN, f"CarePlan/{twin.id}", None, None, why="may_be_ours_twice")
+    assert finished.moved() == set()
+    finished.world.boxes[A].edit("CarePlan", own, {**body, "goal": body["goal"][::-1]})
+    assert finished.moved() == {"silent"}
+
+
 def test_what_comes_after_a_goal_of_which_two_stand_there_can_not_be_said() -> None:
     """An edge to it is explained by the item that asks which of the two it is, until one is linked."""
     finished = _finished(Cell("duplicates_allowed"))
@@ -444,9 +456,12 @@ def test_a_second_parent_there_is_silent(finished: Finished) -> None:
     assert finished.moved() == {"silent"}
 
 
-@pytest.mark.parametrize("child", ["alive", "decided earlier", "deleted"])
+@pytest.mark.parametrize("child", ["alive", "decided earlier", "deleted", "moved"])
 def test_a_write_of_ours_that_gives_a_child_a_second_parent_is_silent(finished: Finished, child: str) -> None:
-    """Where it could see the first one; not one that was decided on earlier, and an edge to nothing is none."""
+    """Where it could see the first one; not one that was decided on earlier, and an edge to nothing is none.
+
+    Nor is that of a second resource of the old parent, which nobody may edit.
+    """
     watcher = finished.world.watchers[A]
     watcher.began += timedelta(days=1)
     id_, body = finished.resource("g-b")
@@ -455,6 +470,10 @@ def test_a_write_of_ours_that_gives_a_child_a_second_parent_is_silent(finished: 
         watcher.network.doubted.add(exact_json.dumps(body))
     if child == "deleted":
         finished.world.boxes[A].storage.delete("Goal", finished.resource("g-a2")[0])
+    if child == "moved":
+        twin = finished.world.boxes[A].storage.create("Goal", finished.resource("g-a")[1]).version
+        finished.take_child("g-a", "g-a2")
+        finished.world.log.resources[A, twin.id] = "g-a"
     finished.send("PUT", f"Goal/{id_}", body)
     assert bool(finished.world.log.broken) == (child == "alive")
 
@@ -478,6 +497,20 @@ def test_a_write_that_changes_nothing_is_an_echo(finished: Finished) -> None:
     assert finished.moved() == {"echo"}
 
 
+@pytest.mark.parametrize("seen", [None, "Goal/{id}", "Goal?patient=Patient/1"])
+def test_what_a_late_call_did_since_it_was_read_is_no_echo(finished: Finished, seen: str | None) -> None:
+    """Where no ETag holds the second call back nobody can know; whoever read it since can."""
+    id_, body = finished.resource("g-a")
+    new = {**body, "description": {"text": "Hx001 walks"}}
+    finished.arrive_late("PUT", f"Goal/{id_}", new)
+    if seen:
+        finished.read(seen.format(id=id_))
+    finished.send("PUT", f"Goal/{id_}", {**new, "meta": {"source": "urn:another-call"}})
+    assert bool(finished.world.log.echoes) == bool(seen)
+    finished.send("PUT", f"Goal/{id_}", {**new, "meta": {"source": "urn:one-more"}})
+    assert finished.world.log.echoes
+
+
 def test_writes_that_never_end_are_an_echo(finished: Finished) -> None:
     """Each run at rest writes something new."""
     restless = Restless(finished.world)
@@ -497,20 +530,6 @@ class Restless:
     async def sync(self, name: str, life: Life) -> Any:
         """Write a goal's text anew, then sync."""
         id_, body = Finished(self._world).resource("g-a")
-@pytest.mark.parametrize("seen", [None, "Goal/{id}", "Goal?patient=Patient/1"])
-def test_what_a_late_call_did_since_it_was_read_is_no_echo(finished: Finished, seen: str | None) -> None:
-    """Where no ETag holds the second call back nobody can know; whoever read it since can."""
-    id_, body = finished.resource("g-a")
-    new = {**body, "description": {"text": "Hx001 walks"}}
-    finished.arrive_late("PUT", f"Goal/{id_}", new)
-    if seen:
-        finished.read(seen.format(id=id_))
-    finished.send("PUT", f"Goal/{id_}", {**new, "meta": {"source": "urn:another-call"}})
-    assert bool(finished.world.log.echoes) == bool(seen)
-    finished.send("PUT", f"Goal/{id_}", {**new, "meta": {"source": "urn:one-more"}})
-    assert finished.world.log.echoes
-
-
         text = f"now {self._world.machine.tick}"
         body = {**body, "description": {"text": text}}
         request = Request("PUT", f"http://{A}.test/fhir/Goal/{id_}", {}, exact_json.dumps(body))

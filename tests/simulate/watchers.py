@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,6 +26,8 @@ class Watcher:
     storage: MemoryRepository
     network: Network
     log: Log
+    links: Callable[[], dict[str, str]]
+    """The resource that our store takes for each goal there."""
     began: datetime
     """When the present run of the connection began."""
     _edges: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -95,10 +98,10 @@ class Watcher:
         """Return the parents of each child at an EHR, each with the resource that says so; `void` ones too if told.
 
         An edge that its people drew comes alive again with its goal: no write of ours draws it. One that leads to a
-        deleted resource leads nowhere.
+        deleted resource leads nowhere; those of a double that is not linked are told with it: nobody may edit it.
         """
         found: dict[str, dict[str, str]] = {}
-        local = {id_: own for (where, id_), own in self.log.resources.items() if where == self.name}
+        local = sides.looked_at(self.name, self.log, self.links())
         standing = sides.bodies(self.storage, "Goal")
         for id_, body in standing.items():
             if id_ in local and (void or body.get("lifecycleStatus") != "entered-in-error"):

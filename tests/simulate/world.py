@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -56,7 +57,7 @@ class World:
             for name, box in self.boxes.items()
         }
         self.watchers = {
-            name: Watcher(name, self.boxes[name].storage, network, self.log, START)
+            name: Watcher(name, self.boxes[name].storage, network, self.log, partial(self.links, name), START)
             for name, network in self.networks.items()
         }
         for name, watcher in self.watchers.items():
@@ -107,8 +108,8 @@ class World:
     async def sync(self, name: str, life: Life) -> Any:
         """Run the sync of one connection once, as one process."""
         self.watchers[name].began = START + timedelta(seconds=self.machine.tick)
-        # A process may have died after it wrote down that a call goes, and before that left.
         self.networks[name].came_late.clear()
+        # A process may have died after it wrote down that a call goes, and before that left.
         marked = "select body from intents where connection = ? and sent_at is not null"
         self.networks[name].doubted |= {body.encode() for (body,) in self.database.raw.execute(marked, (name,))}
         front: Any = Front(self.database, life)
@@ -144,10 +145,14 @@ class World:
             self._seen, self._here = seen, sides.named_by_log(sides.here(plan), sides.by_words(plan, self.log))
         return self._here
 
+    def links(self, name: str) -> dict[str, str]:
+        """Return the resource that our store takes for each goal at an EHR."""
+        return sides.linked(self.database.raw, name)
+
     def there(self, name: str) -> sides.Side:
         """Return the watched values at one EHR; of two resources of one goal, those of the one that is linked."""
         self.watchers[name].place()
-        storage, links = self.boxes[name].storage, sides.linked(self.database.raw, name)
+        storage, links = self.boxes[name].storage, self.links(name)
         seen = sides.standing(storage), links, dict(self.log.resources), dict(self.log.steps)
         known = self._there.get(name)
         if known is None or known[0] != seen:
