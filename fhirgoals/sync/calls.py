@@ -330,8 +330,9 @@ class _Builder:
         if set(values.get(unit) or ()) - set(value or ()):
             return True
         edges = edges_of(values)
+        failed = {goal for kind, goal in self.terms.failed if kind == "Goal"}
         for other, parents in self.pushes.items():
-            if other.family == "parent_map":
+            if other.family == "parent_map" and failed.isdisjoint([*(parents or ()), *(values.get(other) or ())]):
                 edges[other.member] = edges.get(other.member, frozenset()) | frozenset(parents or ())
         # Until what is taken away elsewhere is in, the new edge could close a ring there (rule R5).
         return closes_a_ring(unit.member, goal_id, {**edges, unit.member: frozenset()})
