@@ -69,6 +69,7 @@ MIXES: Mapping[str, Mix] = {
     ),
     "resolve": Mix({**_HERE, "resolve": 12}, _THERE),
     "equal": Mix({"priority": 1}, {"priority": 1}, frozenset({"g-a"})),
+    "copies": Mix({"target": 3}, {"copy": 2, "target": 1}, frozenset({"g-a"})),
     "moves": Mix({"parent": 6, "text": 1}, {"parent": 6, "text": 1}),
 }
 MAIN_MIXES = ("base", "void_withhold", "resolve")

@@ -80,6 +80,27 @@ def _target(goal: dict[str, Any], number: int, _name: str, _dice: Random) -> Non
             target["dueDate"] = day_of(number).isoformat()
 
 
+def _copy(world: World, number: int, name: str, dice: Random) -> None:
+    """Write the due date that our record has by now: somebody there was told of it before it came."""
+    goals = [
+        (id_, goal, value)
+        for id_, goal in _living(world, name).items()
+        if world.goals is None or _local(world, name, id_) in world.goals
+        if (value := world.here().get((_local(world, name, id_), "target_date"), NOTHING)) != NOTHING
+    ]
+    if not goals:
+        return
+    id_, goal, value = dice.choice(goals)
+    key = (_local(world, name, id_), "target_date")
+    before = world.there(name).get(key, NOTHING)
+    for target in goal.get("target", ()):
+        if "measure" not in target:
+            target["dueDate"] = value
+    world.boxes[name].edit("Goal", id_, goal)
+    if world.there(name).get(key, NOTHING) != before:
+        world.noted(number, name, key, value, before)
+
+
 def _priority(goal: dict[str, Any], _number: int, _name: str, dice: Random) -> None:
     code = dice.choice(PRIORITIES)
     goal["priority"] = {"coding": [{"system": PRIORITY, "code": f"{code}-priority"}]}
@@ -316,6 +337,7 @@ ACTS: dict[str, Callable[[World, int, str, Random], None]] = {
     "text": _field("text", _text),
     "status": _field("status", _status),
     "target": _field("target_date", _target),
+    "copy": _copy,
     "priority": _field("priority", _priority),
     "parent": _parent,
     "relation": _relation,
