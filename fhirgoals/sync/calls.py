@@ -25,6 +25,7 @@ from fhirgoals.mappers.refs import Refs
 from fhirgoals.sync.call import Call, Sent, Way
 from fhirgoals.sync.decide import WRONG_CHART, Decision, Kind, Ours, Place, carriers
 from fhirgoals.sync.merge import Action
+from fhirgoals.sync.nameable import nameable
 from fhirgoals.sync.outline import outline_there
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.tree import closes_a_ring, edges_of
@@ -81,7 +82,9 @@ class _NoBodyError(Exception):
 def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
     wanted = decision.units(Action.PUSH)
     pushes = {
-        unit: verdict.seen.ours for unit, verdict in wanted.items() if _named(unit, verdict.seen.ours, ours, there.refs)
+        unit: verdict.seen.ours
+        for unit, verdict in wanted.items()
+        if _named(unit, verdict.seen.ours, ours.plan_id, there.refs)
     }
     builder = _Builder(ours, there, bases, terms, pushes, frozenset(wanted))
     creates = [one for one in decision.creates if ("Goal", one) not in terms.failed]
@@ -105,9 +108,9 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
     return Pass(calls, forget=forget, kept=kept)
 
 
-def _named(unit: Unit, value: Json, ours: Ours, refs: Refs) -> bool:
+def _named(unit: Unit, value: Json, plan_id: str, refs: Refs) -> bool:
     """Tell whether every goal that a plan unit names has a reference there; else it waits for the goal's creation."""
-    if unit.owner != ours.plan_id:
+    if unit.owner != plan_id:
         return True
     match unit.family:
         case "parent_map":
@@ -117,11 +120,6 @@ def _named(unit: Unit, value: Json, ours: Ours, refs: Refs) -> bool:
             return start in refs.goals and end in refs.goals
         case "membership":
             return unit.member in refs.goals
-        case "order":
-            return not unit.member or unit.member in refs.goals
-        case family if family.startswith("step"):
-            step = ours.visible.get(Unit(unit.owner, f"steps:{unit.member}"))
-            return not isinstance(step, dict) or step.get("goal") in refs.goals
         case _:
             return True
 
@@ -160,7 +158,7 @@ class _Builder:
                 unit.family in ("parent_map", "relations")
                 and unit in self.wanted
                 and ("Goal", goal_id) in carriers(self.ours.plan_id, unit, value)
-                and _named(unit, value, self.ours, _with_goal(refs, goal_id))
+                and _named(unit, value, self.ours.plan_id, _with_goal(refs, goal_id))
                 and not self._too_early(goal_id, unit, value)
             )
         }
@@ -248,10 +246,8 @@ class _Builder:
         plan_id = self.ours.plan_id
         units = {
             unit: value
-            for unit, value in self.ours.released.items()
-            if unit.owner == plan_id
-            and unit.family not in ("parent_map", "relations")
-            and _named(unit, value, self.ours, self.there.refs)
+            for unit, value in nameable(plan_id, self.ours.released, self.there.refs.goals).items()
+            if unit.owner == plan_id and unit.family not in ("parent_map", "relations")
         }
         merged = self.there.theirs.assembled.values | self.ours.released
         record = overlay_care_plan(
@@ -289,7 +285,7 @@ class _Builder:
         found = self.there.found[key]
         body = _body(key, careplan.CAREPLAN, record, found.tree)
         if same(body, found.tree):
-            return None, {unit: self._as_it_is(unit, one) for unit, one in units.items() if self._all_there(unit, one)}
+            return None, {unit: self._as_it_is(unit, value) for unit, value in units.items()}
         body = self._with_narrative(body, merged)
         sent, hidden = self._sent(units), self._unsays(units)
         return Call("CarePlan", plan_id, body, sent, found.resource_id, found.etag, found.tree, unsays=hidden), {}
@@ -348,21 +344,12 @@ class _Builder:
         others = set(self.there.theirs.assembled.values.get(unit) or ()) - {goal_id}
         return not others
 
-    def _all_there(self, unit: Unit, value: Json) -> bool:
-        """Tell whether a unit of the plan can be said whole: an order can't while one of its goals is not there."""
-        return unit.family != "order" or bool(unit.member) or self.there.refs.goals.keys() >= {*(value or ())}
-
     def _push(self, units: Values) -> Push:
         return Push(units, {unit: pair.ours for unit, pair in self.bases.items()})
 
     def _sent(self, units: Values, goal_id: str | None = None) -> dict[Unit, Sent]:
         return {
-            unit: Sent(
-                value,
-                self.ours.rev,
-                self._complete(goal_id, unit) if goal_id else self._all_there(unit, value),
-                self._left(unit),
-            )
+            unit: Sent(value, self.ours.rev, goal_id is None or self._complete(goal_id, unit), self._left(unit))
             for unit, value in units.items()
         }
 

@@ -15,6 +15,7 @@ from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value
 from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.members import with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
+from fhirgoals.sync.nameable import nameable
 from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent
 from fhirgoals.sync.unreleased import NOT_RELEASED, before_release, held_back
 
@@ -150,6 +151,10 @@ def decide(
     creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & kept)
     create_plan = bool(ours.goals) and theirs.place("CarePlan", ours.plan_id) is Place.ABSENT
     create_plan &= not {Unit(ours.plan_id, name) for name in REQUIRED_OF_PLAN} & ours.unreleased
+    stay = {*absent} - {*creates} | {goal for kind, goal in failed if kind == "Goal"}
+    known = bases.keys() | theirs.assembled.values.keys()
+    can_be_named = {*ours.goals} - (stay & {*absent})
+    ours = replace(ours, visible=nameable(ours.plan_id, ours.visible, can_be_named, known))
     verdicts: dict[Unit, Verdict] = {}
     everything = (
         ours.visible.keys()
@@ -167,7 +172,6 @@ def decide(
             verdicts[unit] = verdict
     verdicts = held_back(verdicts, ours.unreleased, ours.goals)
     verdicts = with_their_members(verdicts, ours.visible, theirs.assembled.values)
-    stay = {*absent} - {*creates} | {goal for kind, goal in failed if kind == "Goal"}
     verdicts = _without_rings(held_back(verdicts, ours.unreleased, ours.goals), theirs, stay)
     waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
     waiting += _tree(ours, theirs, verdicts)

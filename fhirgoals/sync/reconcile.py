@@ -178,7 +178,7 @@ class _Run:
     def decide(self) -> Decision:
         """Judge everything on what is known now; what could not be taken is held."""
         ours = ours_of(self.view, self.today)
-        failed = frozenset(self.outcome.failed)
+        failed = frozenset(self.outcome.failed) | self.not_planned
         decision = decide(ours, self.there.theirs, self.view.bases, self.policy, frozenset(self.doubtful), failed)
         if self.view.unfiled:
             decision = never_sent(decision)

@@ -10,7 +10,7 @@ import pytest
 
 from fhirgoals.domain.commands import HoldReview, RefuseSignature, Sign
 from fhirgoals.domain.records import Plan, Review
-from fhirgoals.fhir.exact_json import Tree
+from fhirgoals.fhir.exact_json import Resource, Tree
 from tests.sync.world import World, example, started, withhold, world
 
 PLAN = "plan-dep-01"
@@ -244,3 +244,52 @@ def _texts(tree: Tree) -> set[str]:
             return {text for part in tree for text in _texts(part)}
         case _:
             return {str(tree)}
+
+
+@pytest.mark.parametrize("goal", ["g-sleep", "g-social"])
+async def test_what_hangs_on_a_goal_that_is_created_later_comes_with_it(here: World, goal: str) -> None:
+    """Its steps, its place in the plan's order and the interventions for it stand as if it had gone at once."""
+    with world(release="on_sign") as at_once:
+        await started(at_once)
+        [wanted] = at_once.care_plans()
+        words = {str(one["id"]): text for text, one in at_once.goals().items()}
+    plan = example("01")
+    await here.add_connection()
+    await here.put(plan)
+    await here.know_people(plan)
+    await here.edit(PLAN, goal, text="Not signed yet")
+    await here.sync()
+    assert (await here.sync()).writes == 0
+    assert len(here.goals()) == len(words) - 1
+    await here.edit(PLAN, goal, text=plan.goal(goal).text)
+    await hold(here)
+    await sign(here, "p-ther")
+    await sign(here, "p-client")
+    await here.sync()
+    [care_plan] = here.care_plans()
+    own = {str(one["id"]): text for text, one in here.goals().items()}
+    assert listed(care_plan, own) == listed(wanted, words)
+    assert ((await here.sync()).writes, await here.inbox()) == (0, [])
+
+
+def listed(care_plan: Resource, words: dict[str, str]) -> list[list[str]]:
+    """Return the goals of a CarePlan, and those of each of its activities, by their words."""
+    details = [one["detail"] for one in care_plan["activity"]]
+    lists = [care_plan["goal"], *(detail.get("goal", []) for detail in details)]
+    named = [[words[str(one["reference"]).rpartition("/")[2]] for one in goals] for goals in lists]
+    return [[str(detail.get("description")) for detail in details], *named]
+
+
+async def test_an_order_that_the_ehr_changes_while_a_goal_may_not_go_there_stays(here: World) -> None:
+    """Nobody changed it here: that is an edit there, which the policy ignores, and no clash that ours wins."""
+    plan = example("01")
+    await here.add_connection()
+    await here.put(plan)
+    await here.know_people(plan)
+    await here.edit(PLAN, "g-sleep", text="Not signed yet")
+    await here.sync()
+    [care_plan] = here.care_plans()
+    goals = care_plan["goal"]
+    assert isinstance(goals, list)
+    here.change("CarePlan", str(care_plan["id"]), lambda tree: tree.update(goal=goals[::-1]))
+    assert ((await here.sync()).writes, here.care_plans()[0]["goal"]) == (0, goals[::-1])
