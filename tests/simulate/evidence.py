@@ -33,7 +33,8 @@ class Evidence:
         self.here = sides.named_by_log(sides.here(self.plan), self.steps)
         self.waiting = [item for item in self.items if item.open]
         self.kept = [item for item in self.items if item.open or item.kind == "history" or item.by_person]
-        self.kept_text = "\n".join([*(item.text for item in self.kept), *self._taken_out_by_a_person()])
+        self.taken_out = "\n".join(self._taken_out_by_a_person())
+        self.kept_text = "\n".join([*(item.text for item in self.kept), self.taken_out])
         self.lost_there = self.cell.lost_there
 
     def _name_steps_without_words(self) -> None:
@@ -54,6 +55,12 @@ class Evidence:
         steps = (step for goal in self.plan["goals"] for step in goal.get("steps", ()))
         void = (step for step in steps if step.get("status") == "entered_in_error")
         return [str(step.get("text")) for step in void if f"steps:{step['id']}" in answered]
+
+    def is_taken_out(self, key: Key) -> bool:
+        """Tell whether a person took a whole step out, with its status as it then stood."""
+        head, _, step = key[1].partition(" ")
+        words = [word for word, name in self.log.steps.items() if name == step]
+        return head == "step_status" and any(word in self.taken_out for word in words)
 
     def told_of_absence(self, name: str, goal: str) -> bool:
         """Tell whether an item stands for a goal that is not there, or the ledger for its words or its status."""

@@ -182,7 +182,7 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
         return True  # both sides said so in between
     if edit.key[1].partition(" ")[0] in case.lost_there and "here" in edit.already:
         return True  # it said what we said, and the server forgot it again
-    if place in case.log.settled:
+    if place in case.log.settled or case.is_taken_out(edit.key):
         return True
     before = [one for one in case.log.edits[:place] if (one.side, one.key) == (edit.side, edit.key)]
     if any(edit.value in _over(one) for one in before):

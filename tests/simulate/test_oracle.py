@@ -254,6 +254,19 @@ def test_the_words_of_a_step_that_a_person_took_out_stand_in_it(finished: Finish
     assert finished.moved() == set()
 
 
+def test_the_status_of_a_step_that_a_person_took_out_went_with_it(finished: Finished) -> None:
+    """Somebody here had put it on hold; the EHR took the step out, and a person took that over."""
+    finished.world.log.steps["Hx001"] = "there-1"
+    finished.world.noted(1, "here", ("g-a", "step_status there-1"), "on-hold", "not-started")
+    step = {"id": "step-1", "text": "Hx001 done daily", "status": "entered_in_error"}
+    [own] = [one["steps"] for one in sides.document(finished.world.database.raw)["goals"] if one["id"] == "g-a"]
+    finished.change_here("g-a", steps=[*own, step])
+    assert finished.moved() == {"lost"}
+    finished.ask("proposal", PLAN, "steps:step-1", {"goal": "g-a"}, None)
+    finished.world.database.raw.execute("update inbox set closed_at = opened_at, closed_by = 'p-ther'")
+    assert finished.moved() == set()
+
+
 def test_what_was_decided_on_a_step_that_was_taken_out_there_is_in_the_history(finished: Finished) -> None:
     """Its words name it by another item of its id; the step itself stands nowhere any more."""
     finished.world.log.steps["Ax001"] = "there-1"
