@@ -16,7 +16,7 @@ from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.members import with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
 from fhirgoals.sync.nameable import nameable
-from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent
+from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent, places_of
 from fhirgoals.sync.unreleased import NOT_RELEASED, before_release, held_back
 
 Kind: TypeAlias = Literal["Goal", "CarePlan"]
@@ -156,13 +156,10 @@ def decide(
     can_be_named = {*ours.goals} - (stay & {*absent})
     ours = replace(ours, visible=nameable(ours.plan_id, ours.visible, can_be_named, known))
     verdicts: dict[Unit, Verdict] = {}
-    everything = (
-        ours.visible.keys()
-        | ours.elsewhere.keys()
-        | theirs.assembled.values.keys()
-        | bases.keys()
-        | theirs.assembled.held.keys()
-    )
+    everything = known | ours.visible.keys() | ours.elsewhere.keys() | theirs.assembled.held.keys()
+    if not doubtful and not {*_DEAD} & {*theirs.places.values()}:  # else an edge may be there that nobody sees
+        present = (goal for goal in ours.goals if theirs.place("Goal", goal) is Place.PRESENT)
+        everything |= places_of(ours.plan_id, present) & ours.revs.keys() - ours.hidden.keys()
     for unit in sorted(everything):
         seen = _seen(unit, ours, theirs, bases, doubtful)
         if seen is None:

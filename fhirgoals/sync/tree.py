@@ -20,6 +20,11 @@ def edges_of(values: Values) -> Edges:
     return {unit.member: frozenset(value) for unit, value in values.items() if unit.family == "parent_map" and value}
 
 
+def places_of(plan_id: str, goals: Iterable[str]) -> frozenset[Unit]:
+    """Return the places of goals in the tree of their plan: at the top, without a parent, is a place as well."""
+    return frozenset(Unit(plan_id, f"parent_map:{goal}") for goal in goals)
+
+
 def in_a_ring(edges: Mapping[str, Iterable[str]]) -> frozenset[str]:
     """Return the children that are above themselves, by whatever way."""
     return frozenset(child for child in edges if child in _above(child, edges))

@@ -258,6 +258,31 @@ def test_a_child_that_is_gone_is_not_moved() -> None:
         assert why(decision, parent(B)) == wanted
 
 
+@pytest.mark.parametrize(
+    ("mine", "places", "doubtful", "settled"),
+    [
+        ({}, {}, set(), True),
+        ({"revs": {}}, {}, set(), False),
+        ({"hidden": {parent(B): [A]}}, {}, set(), False),
+        ({"goals": (A, C)}, {}, set(), False),
+        ({}, {goal(B): Place.ABSENT}, set(), False),
+        ({}, {goal(A): Place.ABSENT}, set(), True),
+        ({}, {goal(A): Place.UNREADABLE}, set(), False),
+        ({}, {goal(A): Place.GONE}, set(), False),
+        ({}, {goal(A): Place.VOID}, set(), False),
+        ({}, {}, {goal(A)}, False),
+    ],
+)
+def test_the_top_is_agreed_on_where_a_child_was_moved_there_here_and_has_no_parent_there(
+    mine: Mapping[str, object], places: Mapping[Key, Place], doubtful: set[Key], settled: bool
+) -> None:
+    """To have no parent is a place too: it is agreed on once every edge there is known and the child itself is there;
+    not where nobody moved it, nor where it has a parent that this connection may not see."""
+    left = ours(**{"revs": {parent(B): 3}, **mine})
+    decision = decide(left, theirs(places={**present(A, B, C), **places}), {}, Fixed(), frozenset(doubtful))
+    assert actions(decision) == ({parent(B): "settle"} if settled else {})
+
+
 @pytest.mark.parametrize("at", ["ours", "theirs", "pair.ours", "pair.theirs", "none"])
 def test_no_child_with_an_edge_at_a_doubtful_parent_is_judged(at: str) -> None:
     """Where a call to a parent may or may not have landed, old and new parents of either side count."""

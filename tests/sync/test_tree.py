@@ -317,3 +317,17 @@ async def test_a_place_given_back_there_after_ours_went_over_its_loss_is_an_edit
         assert await parents_there(here, CHILD) == [OLD]
         assert await asked(here) == [("proposal", [OLD])]
         await quiet(here)
+
+
+async def test_a_child_that_was_at_the_top_when_it_was_first_sent_may_be_moved_there(here: World) -> None:
+    """It was moved to the top here before that, and both sides agreed on it: the EHR's move is a proposal, no clash."""
+    plan = await started(here)
+    child = msgspec.structs.replace(plan.goal(CHILD), id="g-kid", text="A child", steps=(), targets=(), progress=())
+    await here.put(msgspec.structs.replace(plan, goals=(*plan.goals, msgspec.structs.replace(child, achievements=()))))
+    await here.edit(PLAN, "g-kid", parent=None)
+    await here.sync()
+    await give_to(here, NEW, "g-kid")
+    await here.sync()
+    assert await asked(here) == [("proposal", [NEW])]
+    assert await parents_there(here, "g-kid") == [NEW]
+    await quiet(here)
