@@ -79,17 +79,23 @@ class Evidence:
         return any(item.owner == goal or item.kind == "identity" for item in self.waiting)
 
     def stands_in_a_double(self, name: str, key: Key, value: str) -> bool:
-        """Tell whether a value stands in one of two resources of its goal that was reported: it is told with it."""
+        """Tell whether a value stands in one of two resources of its goal that was reported: it is told with it.
+
+        A child's place stands on its parent's resource.
+        """
         if name not in self.world.boxes:
             return False
         storage = self.world.boxes[name].storage
         standing = sides.bodies(storage, "Goal")
-        of_goal = [id_ for (where, id_), own in self.log.resources.items() if (where, own) == (name, key[0])]
-        twins = [id_ for id_ in of_goal if id_ in standing]
-        if len(twins) < 2 or self.cell.detects_doubles or not self.told_of_double(key[0]):
-            return False
-        each = (sides.there(name, storage, self.log, {**self.links[name], key[0]: id_}) for id_ in twins)
-        return any(side.get(key, NOTHING) == value for side in each)
+        for goal in value.split("+") if key[1] == "parent" else (key[0],):
+            of_goal = [id_ for (where, id_), own in self.log.resources.items() if (where, own) == (name, goal)]
+            twins = [id_ for id_ in of_goal if id_ in standing]
+            if len(twins) < 2 or self.cell.detects_doubles or not self.told_of_double(goal):
+                continue
+            each = (sides.there(name, storage, self.log, {**self.links[name], goal: id_}) for id_ in twins)
+            if any(side.get(key, NOTHING) == value for side in each):
+                return True
+        return False
 
     def hidden(self) -> set[str]:
         """Return the goals that are withheld or void, here or there."""
