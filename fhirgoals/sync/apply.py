@@ -25,6 +25,7 @@ from fhirgoals.sync.call import Call, Sent, forgets
 from fhirgoals.sync.context import LEASE_S, Context, stored_as
 from fhirgoals.sync.decide import Waiting
 from fhirgoals.sync.guard import Stop, Tally, passes
+from fhirgoals.sync.late import give_up
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption, adopted
 from fhirgoals.sync.outcome import (
@@ -270,7 +271,7 @@ class Writes:
             if (one.kind, one.local_id, one.method) != (intent.kind, intent.local_id, intent.method):
                 continue
             if intent.method == "create":  # `recover` did not find it: from here on this one stands for both
-                tx.intents.close(one.id)
+                give_up(tx, one, intent.opened_at)
                 intent = replace(intent, state=one.state, sent_at=one.sent_at)
             elif usable(view, intent.etag) and (one.etag, one.body_hash) == (intent.etag, intent.body_hash):
                 return one

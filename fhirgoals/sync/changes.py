@@ -36,7 +36,8 @@ class Reading:
     `found` are the linked resources, `missing` the linked ones that could not be read and why. `strays` carry our
     identifier without a link (a create whose reply was lost, or another installation's work); `born` are the others,
     which somebody else wrote there, and `care_plans` their CarePlans; `others` are those that other plans of ours are
-    linked to. `reported` are those that a person was told of as what may be ours twice, by kind and id.
+    linked to. `reported` are those that a person was told of as what may be ours twice, by kind and id; `late` those
+    that a create of ours made for which another one went out. `given_up` are digests of what such creates said.
 
     `unsure` tells that something of the other plans is in doubt there: what was born may be theirs.
     """
@@ -50,6 +51,8 @@ class Reading:
     quarantined: int = 0
     unsure: bool = False
     reported: frozenset[str] = frozenset()
+    late: frozenset[str] = frozenset()
+    given_up: frozenset[str] = frozenset()
 
     @property
     def read(self) -> int:
@@ -160,14 +163,14 @@ def without_other_plans(tx: Tx, view: View, reading: Reading) -> Reading:
     kinds = ("strays", "born", "care_plans")
     seen = {kind: [(known(tree), tree) for tree in getattr(reading, kind)] for kind in kinds}
     alone = {kind: tuple(tree for linked, tree in group if not linked) for kind, group in seen.items()}
-    dropped = any(_may_be_ours(one.tree) for one in reading.found.values())
+    dropped = any(may_be_ours(one.tree) for one in reading.found.values())
     in_doubt = view.siblings and tx.intents.all_open(view.connection)
     return replace(
         reading,
         strays=alone["strays"],
         born=alone["born"],
         care_plans=alone["care_plans"],
-        reported=_reported(tx, view) if dropped else frozenset(),
+        reported=reported_as_twice(tx, view.connection, (view.plan.id,)) if dropped else frozenset(),
         others=tuple(tree for group in seen.values() for linked, tree in group if linked),
         unsure=any(one.method == "create" and one.plan_id in view.siblings for one in in_doubt or ()),
     )
@@ -225,38 +228,38 @@ def twins(view: View, reading: Reading) -> tuple[str, ...]:
     may have reworded it there since. One that was reported stays so while it stands there and no link knows it.
     """
     linked = {f"{kind}/{one.resource_id}" for (kind, _), one in reading.found.items()}
-    ours = {key: one.tree for key, one in reading.found.items() if _may_be_ours(one.tree)}
+    ours = {key: one.tree for key, one in reading.found.items() if may_be_ours(one.tree)}
     words = words_without_identifier(ours.values())
     for kind, local_id in ours:
         pair = view.bases.get(Unit(local_id, "text" if kind == "Goal" else "title"))
         if pair is not None and isinstance(pair.theirs, str):
             words.add((kind, pair.theirs))
-    unknown = {_name(tree): tree for tree in (*reading.born, *reading.care_plans) if _may_be_ours(tree)}
+    told = reading.reported if view.unfiled else reading.reported | reading.late
+    unknown = {name_of(tree): tree for tree in (*reading.born, *reading.care_plans) if may_be_ours(tree)}
     return tuple(
-        name
-        for name, tree in unknown.items()
-        if name not in linked and (name in reading.reported or words_of(tree) in words)
+        name for name, tree in unknown.items() if name not in linked and (name in told or words_of(tree) in words)
     )
 
 
-def _may_be_ours(tree: Resource) -> bool:
+def may_be_ours(tree: Resource) -> bool:
     """Tell whether a resource has no identifier that says whose it is."""
     return not stamp.identifiers(tree)
 
 
-def _name(tree: Resource) -> str:
+def name_of(tree: Resource) -> str:
+    """Return a resource's kind and id, as references and items name it."""
     return f"{tree.get('resourceType')}/{tree.get('id')}"
 
 
-def _reported(tx: Tx, view: View) -> frozenset[str]:
-    """Return what a person was told of as what may be ours twice."""
-    items = tx.inbox.list(open_only=True, connection=view.connection, plan_id=view.plan.id)
+def reported_as_twice(tx: Tx, connection: str, plans: Sequence[str]) -> frozenset[str]:
+    """Return what a person was told of as what may be ours twice, by kind and id."""
+    items = [one for plan_id in plans for one in tx.inbox.list(open_only=True, connection=connection, plan_id=plan_id)]
     return frozenset(item.unit for item in items if item.why == MAY_BE_OURS_TWICE and item.unit is not None)
 
 
 def words_without_identifier(ours: Iterable[Resource]) -> set[tuple[str, str]]:
     """Return the words of what is ours and lost its identifier: the same again may be a call that came late."""
-    return {words for tree in ours if _may_be_ours(tree) and (words := words_of(tree)) is not None}
+    return {words for tree in ours if may_be_ours(tree) and (words := words_of(tree)) is not None}
 
 
 def words_of(tree: Resource) -> tuple[str, str] | None:
@@ -271,7 +274,7 @@ def unchanged(view: View, reading: Reading) -> bool:
     """Tell whether everything that is linked still has the content that was last seen, and nothing is missing."""
     if reading.missing or reading.strays or reading.reported or reading.found.keys() != view.links.keys():
         return False
-    if twins(view, reading):
+    if reading.given_up or twins(view, reading):
         return False
     return all(content_hash(one.tree) == view.links[key].raw_hash for key, one in reading.found.items())
 

@@ -79,6 +79,7 @@ def unlisted(view: View, reading: Reading) -> tuple[Resource, ...]:
         and _wide_enough(view.config, tree)
         and str(tree["id"]) not in _void_here(view)
         and not (words_of(tree) in words and not stamp.identifiers(tree))
+        and _name(tree) not in reading.late
     )
 
 

@@ -28,6 +28,7 @@ from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
+from fhirgoals.sync.late import forget_old, noted, with_late
 from fhirgoals.sync.newborn import in_scope, misfiled
 from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.polls import ask, to_look_at
@@ -339,6 +340,7 @@ class Runner:
                 later = now + REFUSED_AGAIN if "refused" in outcome.failed.values() else None
                 tx.dirty.mark(plan_id, self.connection, why="held", at=now, not_before=later)
             tx.dirty.mark_day(view.plan, self.connection, now)
+            forget_old(tx, self.connection, plan_id, now)
             if mark is not None:
                 tx.dirty.clear(plan_id, self.connection, mark.upto)
 
@@ -359,10 +361,11 @@ class Runner:
 
     async def _read(self, view: View, patient: str, counts: Counts) -> Reading:
         whole = await read_plan(self.client, view, patient, self.clock().date())
-        reading = await self.store.read(lambda tx: without_other_plans(tx, view, whole))
+        reading = await self.store.read(lambda tx: noted(tx, view, without_other_plans(tx, view, whole)))
         if view.unfiled:
             links = await self.store.read(lambda tx: care_plans(tx, view))
             reading = await with_listings(self.client, view, reading, links)
+        reading = await with_late(self.client, reading)
         self.charts.note(view, reading, patient, counts)
         return reading
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,7 +13,10 @@ from fhirgoals.domain.records import Plan
 from fhirgoals.fhir.rest import Precondition
 from fhirgoals.fhir.wire import Reply, Request
 from fhirgoals.sandbox.knobs import Asked, Knobs
+from fhirgoals.sync.recover import LATEST
 from tests.sync.test_run import PLAN
+from tests.sync.test_tree import Late
+from tests.sync.test_unfiled import filed
 from tests.sync.world import World, started, text_of, world
 
 DROPPED = ("Goal.identifier", "CarePlan.identifier")
@@ -109,3 +113,71 @@ async def test_what_may_be_ours_twice_is_told_although_the_linked_one_was_reword
             await here.sync()
             assert (await here.plan(PLAN)).goal("g-sleep").text == THEIRS
             assert await here.inbox() == [("identity", PLAN, twin)]
+
+
+async def created_late(here: World) -> str:
+    """Have a new goal's first create come after another one that was sent for it; return its name there."""
+    plain, late = here.http, Late(here.http, WORDS.encode())
+    here.http = late  # type: ignore[assignment]
+    await here.put(with_a_new_goal(await here.plan(PLAN)))
+    await here.sync()
+    here.http = plain
+    await here.sync()
+    before = {str(one["id"]) for one in here.sandbox.storage.resources("Goal")}
+    await plain.send(late.under_way[0])
+    [came] = [one for one in here.sandbox.storage.resources("Goal") if one["id"] not in before]
+    return f"Goal/{came['id']}"
+
+
+@pytest.mark.parametrize("reworded_at", ["the late one", "the linked one"])
+async def test_a_create_that_came_late_is_told_whatever_was_reworded_before_it_was_seen(reworded_at: str) -> None:
+    """It says no more, or alone says, what was sent: a person is told, also when no other one can come any more.
+
+    It is no goal of the EHR's that belongs to the unfiled plan.
+    """
+    with world(Knobs(drop_fields=DROPPED), scope="all") as here:
+        await started(here)
+        twin = await created_late(here)
+        if reworded_at == "the late one":
+            here.change("Goal", twin.partition("/")[2], reworded)
+        else:
+            await here.edit(PLAN, "g-new", text="Other words of ours")
+        for _ in range(3):
+            await here.sync()
+            assert await here.inbox() == [("identity", PLAN, twin)]
+            assert await filed(here) == []
+            here.now += LATEST + timedelta(minutes=1)
+
+
+async def test_what_the_ehr_wrote_itself_is_looked_into_only_while_a_create_may_come_late() -> None:
+    """Its history is asked for after a create was sent again, until the first one is too old to come."""
+    with world(Knobs(drop_fields=DROPPED)) as here:
+        await started(here)
+        twin = await created_late(here)
+        here.sandbox.storage.delete("Goal", twin.partition("/")[2], Precondition())
+        theirs = {**here.goals()[WORDS], "description": {"text": THEIRS}}
+        name = copied(here, "Goal", theirs)
+        asked = Histories(here.http)
+        here.http = asked  # type: ignore[assignment]
+        await here.sync()
+        assert asked.of == [name]
+        here.now += LATEST
+        await here.sync()
+        asked.of.clear()
+        await here.sync()
+        assert (asked.of, await here.inbox()) == ([], [])
+
+
+class Histories:
+    """A network that notes whose history is asked for."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.of: list[str] = []
+
+    async def send(self, request: Request) -> Reply:
+        path, _, rest = request.url.partition("/_history")
+        if rest or path != request.url:
+            self.of.append("/".join(path.split("/")[-2:]))
+        reply: Reply = await self.inner.send(request)
+        return reply
