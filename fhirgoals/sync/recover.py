@@ -23,7 +23,7 @@ from fhirgoals.sync.changes import found_of, not_answered
 from fhirgoals.sync.context import Context
 from fhirgoals.sync.decide import Waiting, carriers
 from fhirgoals.sync.landing import both, holds_what_was_sent, maybe_undone, version_after
-from fhirgoals.sync.merge import Verdict
+from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.unversioned import AGAIN_REV, differs, gone_over_unseen, overwritten, put_back, trace, usable
@@ -273,6 +273,7 @@ async def _updated(
         case Stored(tree=dict() as tree):
             current = Found(intent.resource_id, tree, answer.etag, answer.version)
         case Gone() | NotFound() if intent.method == "delete":
+            await writes.note_history(view, await _went_with_it(context, view, intent))
             view, there = await writes.deleted(view, there, key, intent.units)
             return view, there, None
         case Gone() | NotFound():
@@ -297,6 +298,21 @@ async def _updated(
         return view, there, None
     view, there = await writes.landed(view, there, key, landed, sent_units(intent), "recovered", intent.etag)
     return view, there, None
+
+
+async def _went_with_it(context: Context, view: View, intent: Intent) -> list[Verdict]:
+    """Return what somebody there wrote before a delete of ours that no ETag held back, or that they may have."""
+    key = (intent.kind, intent.local_id)
+    known = last_seen(view).found.get(key)
+    if usable(view, intent.etag) or known is None or intent.resource_id is None:
+        return []
+    versions = await context.client.history(intent.kind, intent.resource_id)
+    if versions is None:
+        return [gone_over_unseen(view, key, sent_units(intent))]
+    last = next((one.tree for one in versions if one.tree is not None), None)
+    if last is None or content_hash(last) == content_hash(known.tree):
+        return []
+    return [Verdict(Seen(Unit(intent.local_id, ""), None, None, last), Action.IGNORE, "overwritten_there")]
 
 
 def _moved_alone(intent: Intent, current: Found, known: Found) -> bool:

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.fhir.wire import Request
+from fhirgoals.fhir.wire import Failure, Reply, Request
+from fhirgoals.sandbox.knobs import Knobs
 from fhirgoals.sync.guard import clear
 from tests.sync.world import World, started, taken_back, withhold, world
 
@@ -244,3 +245,38 @@ class Keeper:
             headers = {name: value for name, value in request.headers.items() if name == "Accept"}
             return await self.inner.send(Request("GET", request.url, headers, None))
         return await self.inner.send(request)
+
+
+class LateDeletes:
+    """A network on which the deletes of goals are not answered: they arrive when the test says so."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.under_way: list[Request] = []
+
+    async def send(self, request: Request) -> Reply | Failure:
+        if request.method != "DELETE" or "/Goal/" not in request.url:
+            reply: Reply | Failure = await self.inner.send(request)
+            return reply
+        self.under_way.append(request)
+        return Failure("timeout", sent=True)
+
+
+@pytest.mark.parametrize("history", [True, False])
+async def test_what_was_written_before_a_late_delete_stays_in_the_history_here(*, history: bool) -> None:
+    """No ETag held it back: the EHR's last words are kept whole; without a history, that there may be some."""
+    with world(Knobs(no_etag=True, no_history=not history), retract="delete") as here:
+        await started(here)
+        goal_id = str(here.goals()[EMPTY]["id"])
+        await withhold(here, PLAN, GOAL)
+        plain, late = here.http, LateDeletes(here.http)
+        here.http = late  # type: ignore[assignment]
+        await here.sync()
+        here.change("Goal", goal_id, lambda tree: tree.update(note=[{"text": "Seen on the ward"}]))
+        await plain.send(next(one for one in late.under_way if one.url.endswith(goal_id)))
+        here.http = plain
+        await here.sync()
+        kept = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+        about = [one for one in kept if one.owner == GOAL and one.kind == "history"]
+        assert [one.why for one in about][-1] == ("overwritten_there" if history else "may_have_gone_over_an_edit")
+        assert ("Seen on the ward" in str(about[-1].theirs)) is history
