@@ -286,8 +286,9 @@ async def _updated(
         return await _unversioned(context, view, there, writes, intent, current, known)
     if current.etag is not None and current.etag == intent.etag:
         return await writes.repeat(view, there, intent, current, await plan_of(context, view, intent))
-    if intent.method == "delete":
-        await writes.close_intent(intent.id)  # it moved before the delete came
+    if intent.method == "delete":  # it moved before the delete came; a server that checks none may take it out yet
+        await writes.note_history(view, [_whole(intent, current.tree, "may_be_taken_back")])
+        await writes.close_intent(intent.id)
         return view, there, None
     versions = await context.client.history(intent.kind, current.resource_id)
     landed = version_after(view, there, intent, current, versions)
@@ -301,18 +302,22 @@ async def _updated(
 
 
 async def _went_with_it(context: Context, view: View, intent: Intent) -> list[Verdict]:
-    """Return what somebody there wrote before a delete of ours that no ETag held back, or that they may have."""
+    """Return what somebody there wrote before a delete of ours that nothing held back, or that they may have."""
     key = (intent.kind, intent.local_id)
     known = last_seen(view).found.get(key)
-    if usable(view, intent.etag) or known is None or intent.resource_id is None:
+    if known is None or intent.resource_id is None:
         return []
     versions = await context.client.history(intent.kind, intent.resource_id)
     if versions is None:
-        return [gone_over_unseen(view, key, sent_units(intent))]
+        return [] if usable(view, intent.etag) else [gone_over_unseen(view, key, sent_units(intent))]
     last = next((one.tree for one in versions if one.tree is not None), None)
     if last is None or content_hash(last) == content_hash(known.tree):
         return []
-    return [Verdict(Seen(Unit(intent.local_id, ""), None, None, last), Action.IGNORE, "overwritten_there")]
+    return [_whole(intent, last, "overwritten_there")]
+
+
+def _whole(intent: Intent, tree: Resource, why: str) -> Verdict:
+    return Verdict(Seen(Unit(intent.local_id, ""), None, None, tree), Action.IGNORE, why)
 
 
 def _moved_alone(intent: Intent, current: Found, known: Found) -> bool:

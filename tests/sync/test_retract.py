@@ -280,3 +280,23 @@ async def test_what_was_written_before_a_late_delete_stays_in_the_history_here(*
         about = [one for one in kept if one.owner == GOAL and one.kind == "history"]
         assert [one.why for one in about][-1] == ("overwritten_there" if history else "may_have_gone_over_an_edit")
         assert ("Seen on the ward" in str(about[-1].theirs)) is history
+
+
+async def test_what_a_delete_that_is_not_checked_may_still_take_out_is_kept() -> None:
+    """The resource moved before a delete in doubt: it is read, kept whole, and then the delete comes after all."""
+    with world(Knobs(delete_unchecked=True), retract="delete") as here:
+        await started(here)
+        goal_id = str(here.goals()[EMPTY]["id"])
+        await withhold(here, PLAN, GOAL)
+        plain, late = here.http, LateDeletes(here.http)
+        here.http = late  # type: ignore[assignment]
+        await here.sync()
+        here.change("Goal", goal_id, lambda tree: tree.update(note=[{"text": "Seen on the ward"}]))
+        await here.sync()
+        await plain.send(next(one for one in late.under_way if one.url.endswith(goal_id)))
+        here.http = plain
+        await here.sync()
+        kept = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+        words = [str(one.theirs) for one in kept if one.owner == GOAL and one.kind == "history"]
+        assert any("Seen on the ward" in one for one in words)
+        assert EMPTY not in here.goals()
