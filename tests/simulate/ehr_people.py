@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tests.simulate import sides
-from tests.simulate.log import NOTHING, PLAN, first_word
+from tests.simulate.log import HALF_TICKS, NOTHING, PLAN, first_word
 from tests.simulate.people import PRIORITIES, day_of, word
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 PRIORITY = "http://terminology.hl7.org/CodeSystem/goal-priority"
 TYPE = "http://terminology.hl7.org/CodeSystem/goal-relationship-type"
 STEP_ID = "/step-id"
-HALF_TICKS = 11
-"""A move at an EHR is two writes, so many ticks apart at most."""
 
 
 def act(world: World, number: int, name: str, kind: str, dice: Random) -> None:

@@ -98,6 +98,9 @@ def in_a_ring(edges: dict[str, set[str]]) -> set[str]:
     return found
 
 
+HALF_TICKS = 11
+"""A move at an EHR is two writes, so many ticks apart at most."""
+
 WORDS = ("text", "status", "note", "step")
 """What is known by a word that is used once; of the rest an equal value may have been written by somebody else."""
 

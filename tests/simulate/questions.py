@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from tests.simulate.ehr_people import HALF_TICKS
 from tests.simulate.evidence import Evidence
 from tests.simulate.items import Item, key_of, parts, said
-from tests.simulate.log import NOTHING
+from tests.simulate.log import HALF_TICKS, NOTHING
 
 TAKEN_AT_ONCE = ("text", "status", "target_date", "priority")
 """Units that are no members of a set: where the policy is `auto`, a one-sided edit of one is no question."""

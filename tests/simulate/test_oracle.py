@@ -18,7 +18,7 @@ from fhirgoals.sandbox.knobs import Knobs
 from tests.simulate import ehr_people, sides
 from tests.simulate.beginning import begun
 from tests.simulate.cells import Cell
-from tests.simulate.log import NOTHING, PLAN
+from tests.simulate.log import HALF_TICKS, NOTHING, PLAN
 from tests.simulate.machine import Life, finish
 from tests.simulate.network import CALM
 from tests.simulate.oracle import METERS, judge, observe, shown
@@ -697,7 +697,7 @@ def test_two_parents_are_asked_about_where_one_came_from_another_ehr(
     assert any("the policy settles" in line for line in judge(of_theirs.world).needless) == settled
 
 
-@pytest.mark.parametrize(("ticks", "needless"), [(ehr_people.HALF_TICKS, False), (ehr_people.HALF_TICKS + 1, True)])
+@pytest.mark.parametrize(("ticks", "needless"), [(HALF_TICKS, False), (HALF_TICKS + 1, True)])
 def test_two_parents_of_two_moves_there_are_asked_about_where_one_is_ours(
     finished: Finished, ticks: int, needless: bool
 ) -> None:
