@@ -93,7 +93,7 @@ class Evidence:
             if len(twins) < 2 or self.cell.detects_doubles or not self.told_of_double(goal):
                 continue
             each = (sides.there(name, storage, self.log, {**self.links[name], goal: id_}) for id_ in twins)
-            if any(side.get(key, NOTHING) == value for side in each):
+            if any({*value.split("+")} <= {*side.get(key, NOTHING).split("+")} for side in each):
                 return True
         return False
 

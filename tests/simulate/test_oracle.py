@@ -327,6 +327,8 @@ def test_a_child_that_was_put_under_a_reported_double_is_told_with_it() -> None:
     assert finished.moved() == {"doubled", "lost"}
     finished.ask("held", "g-a", "Goal", None, None, why="several")
     assert finished.moved() == set()
+    finished.give_child("g-a1", "g-b")  # beside the place that we gave it, it has that one
+    assert "lost" not in finished.moved()
 
 
 def test_what_comes_after_a_goal_of_which_two_stand_there_can_not_be_said() -> None:
