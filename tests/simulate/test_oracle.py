@@ -241,23 +241,15 @@ def test_a_step_taken_out_there_is_lost_where_it_stands_and_nobody_decided_so(fi
     assert finished.moved() == set()
 
 
-def test_the_words_of_a_step_that_a_person_took_out_stand_in_it(finished: Finished) -> None:
-    """The EHR took a step out that we had reworded, and a person took that over: it is void here, with our words."""
+@pytest.mark.parametrize(
+    ("what", "value", "over"), [("step there-1", "Hx001", "Ax000"), ("step_status there-1", "on-hold", "not-started")]
+)
+def test_what_we_wrote_of_a_step_that_a_person_took_out_went_with_it(
+    finished: Finished, what: str, value: str, over: str
+) -> None:
+    """The EHR took a step out that we had changed, and a person took that over: it is void here, with our words."""
     finished.world.log.steps["Hx001"] = "there-1"
-    finished.world.noted(1, "here", ("g-a", "step there-1"), "Hx001", "Ax000")
-    step = {"id": "step-1", "text": "Hx001 done daily", "status": "entered_in_error"}
-    [own] = [one["steps"] for one in sides.document(finished.world.database.raw)["goals"] if one["id"] == "g-a"]
-    finished.change_here("g-a", steps=[*own, step])
-    assert finished.moved() == {"lost"}
-    finished.ask("proposal", PLAN, "steps:step-1", {"goal": "g-a"}, None)
-    finished.world.database.raw.execute("update inbox set closed_at = opened_at, closed_by = 'p-ther'")
-    assert finished.moved() == set()
-
-
-def test_the_status_of_a_step_that_a_person_took_out_went_with_it(finished: Finished) -> None:
-    """Somebody here had put it on hold; the EHR took the step out, and a person took that over."""
-    finished.world.log.steps["Hx001"] = "there-1"
-    finished.world.noted(1, "here", ("g-a", "step_status there-1"), "on-hold", "not-started")
+    finished.world.noted(1, "here", ("g-a", what), value, over)
     step = {"id": "step-1", "text": "Hx001 done daily", "status": "entered_in_error"}
     [own] = [one["steps"] for one in sides.document(finished.world.database.raw)["goals"] if one["id"] == "g-a"]
     finished.change_here("g-a", steps=[*own, step])

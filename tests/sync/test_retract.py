@@ -13,6 +13,7 @@ import pytest
 from fhirgoals.domain.records import Plan
 from fhirgoals.fhir.wire import Failure, Reply, Request
 from fhirgoals.sandbox.knobs import Knobs
+from fhirgoals.store.inbox import Item
 from fhirgoals.sync.guard import clear
 from tests.sync.world import World, started, taken_back, withhold, world
 
@@ -262,22 +263,32 @@ class LateDeletes:
         return Failure("timeout", sent=True)
 
 
+async def delete_in_doubt(here: World) -> tuple[Any, Request]:
+    """Withhold a goal whose delete is not answered, and write into it there; return the network and that delete."""
+    await started(here)
+    goal_id = str(here.goals()[EMPTY]["id"])
+    await withhold(here, PLAN, GOAL)
+    plain, late = here.http, LateDeletes(here.http)
+    here.http = late  # type: ignore[assignment]
+    await here.sync()
+    here.change("Goal", goal_id, lambda tree: tree.update(note=[{"text": "Seen on the ward"}]))
+    return plain, next(one for one in late.under_way if one.url.endswith(goal_id))
+
+
+async def arrives(here: World, plain: Any, request: Request) -> list[Item]:
+    """Let a call arrive, run once more, and return what the history here keeps of the goal."""
+    await plain.send(request)
+    here.http = plain
+    await here.sync()
+    kept = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+    return [one for one in kept if one.owner == GOAL and one.kind == "history"]
+
+
 @pytest.mark.parametrize("history", [True, False])
 async def test_what_was_written_before_a_late_delete_stays_in_the_history_here(*, history: bool) -> None:
     """No ETag held it back: the EHR's last words are kept whole; without a history, that there may be some."""
     with world(Knobs(no_etag=True, no_history=not history), retract="delete") as here:
-        await started(here)
-        goal_id = str(here.goals()[EMPTY]["id"])
-        await withhold(here, PLAN, GOAL)
-        plain, late = here.http, LateDeletes(here.http)
-        here.http = late  # type: ignore[assignment]
-        await here.sync()
-        here.change("Goal", goal_id, lambda tree: tree.update(note=[{"text": "Seen on the ward"}]))
-        await plain.send(next(one for one in late.under_way if one.url.endswith(goal_id)))
-        here.http = plain
-        await here.sync()
-        kept = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
-        about = [one for one in kept if one.owner == GOAL and one.kind == "history"]
+        about = await arrives(here, *await delete_in_doubt(here))
         assert [one.why for one in about][-1] == ("overwritten_there" if history else "may_have_gone_over_an_edit")
         assert ("Seen on the ward" in str(about[-1].theirs)) is history
 
@@ -285,18 +296,8 @@ async def test_what_was_written_before_a_late_delete_stays_in_the_history_here(*
 async def test_what_a_delete_that_is_not_checked_may_still_take_out_is_kept() -> None:
     """The resource moved before a delete in doubt: it is read, kept whole, and then the delete comes after all."""
     with world(Knobs(delete_unchecked=True), retract="delete") as here:
-        await started(here)
-        goal_id = str(here.goals()[EMPTY]["id"])
-        await withhold(here, PLAN, GOAL)
-        plain, late = here.http, LateDeletes(here.http)
-        here.http = late  # type: ignore[assignment]
+        plain, request = await delete_in_doubt(here)
         await here.sync()
-        here.change("Goal", goal_id, lambda tree: tree.update(note=[{"text": "Seen on the ward"}]))
-        await here.sync()
-        await plain.send(next(one for one in late.under_way if one.url.endswith(goal_id)))
-        here.http = plain
-        await here.sync()
-        kept = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
-        words = [str(one.theirs) for one in kept if one.owner == GOAL and one.kind == "history"]
-        assert any("Seen on the ward" in one for one in words)
+        about = await arrives(here, plain, request)
+        assert any("Seen on the ward" in str(one.theirs) for one in about)
         assert EMPTY not in here.goals()
