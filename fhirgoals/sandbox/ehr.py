@@ -42,6 +42,10 @@ class ReplyLostError(ConnectionResetError):
     """The request was taken and there is no reply; in process this is what the client's call raises."""
 
 
+class StillUnderWayError(ReplyLostError):
+    """The same of a write that is carried out only later."""
+
+
 class Sandbox:
     """A FHIR R4 server in memory: ask it by `answer` or `app`, look into `storage`, turn `knobs` at any time."""
 
@@ -113,7 +117,7 @@ class Sandbox:
         chosen = self._chosen(knobs, asked)
         if chosen and knobs.late_s is not None and _is_write(asked) and self._spend(knobs, chosen):
             self._under_way.append((self._clock() + timedelta(seconds=knobs.late_s), asked))
-            raise ReplyLostError("the request is still under way and has no reply")
+            raise StillUnderWayError("the request is still under way and has no reply")
         reply = self._carry_out(knobs, asked)
         if chosen and reply.status < 400 and self._spend(knobs, chosen):
             raise ReplyLostError("the request was carried out and its reply lost")

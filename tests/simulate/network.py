@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from fhirgoals.fhir.wire import Failure, Reply, Request
-from fhirgoals.sandbox.ehr import ReplyLostError, Sandbox
+from fhirgoals.sandbox.ehr import ReplyLostError, Sandbox, StillUnderWayError
 from tests.simulate.machine import Life, Machine, give_way
 from tests.simulate.parts import done, parts_of, replies_of
 
@@ -118,6 +118,10 @@ class Network:
             self.arrives(part, None)
         try:
             reply = self.box.answer(request)
+        except StillUnderWayError:
+            created = [part for part in parts if part.method == "POST"]
+            self._arrived(created, done(created))
+            return Failure("reset", sent=True)
         except ReplyLostError:
             self._arrived(parts, done(parts))
             return Failure("reset", sent=True)

@@ -531,6 +531,22 @@ def test_what_a_late_call_did_since_it_was_read_is_no_echo(finished: Finished, s
     assert finished.world.log.echoes
 
 
+def test_a_call_that_the_server_still_holds_is_no_echo(finished: Finished) -> None:
+    """The EHR's people went over our text, and we write it again: nothing has changed yet when the call breaks off."""
+    id_, body = finished.resource("g-a")
+    ours = {**body, "description": {"text": "Hx001 walks"}}
+    finished.send("PUT", f"Goal/{id_}", ours)
+    finished.change_there("g-a", description=body["description"])
+    box = finished.world.networks[A].box
+    box.knobs = Knobs(lose_every=1, late_s=30)
+    finished.send("PUT", f"Goal/{id_}", {**ours, "meta": {"source": "urn:another-call"}})
+    assert not finished.world.log.echoes
+    box.knobs = Knobs()
+    box.land()
+    finished.send("PUT", f"Goal/{id_}", {**ours, "meta": {"source": "urn:one-more"}})
+    assert finished.world.log.echoes
+
+
 def test_writes_that_never_end_are_an_echo(finished: Finished) -> None:
     """Each run at rest writes something new."""
     restless = Restless(finished.world)
