@@ -323,6 +323,22 @@ def test_a_child_that_was_put_under_a_reported_double_is_told_with_it() -> None:
     assert "lost" not in finished.moved()
 
 
+def test_a_reported_double_that_was_put_under_a_goal_is_told_with_it() -> None:
+    """The EHR's people took one of two for the child: its place leads to the one that is not linked."""
+    finished = _finished(Cell("duplicates_allowed"))
+    _, body = finished.resource("g-b")
+    twin = finished.world.boxes[A].storage.create("Goal", body).version
+    finished.world.log.resources[A, twin.id] = "g-b"
+    finished.world.noted(1, A, ("g-b", "parent"), "g-a1", "-")
+    assert finished.moved() == {"doubled", "lost"}
+    parent, body = finished.resource("g-a1")
+    edge = json.loads(json.dumps(finished.edge("g-b")).replace(finished.resource("g-b")[0], twin.id))
+    finished.world.boxes[A].edit("Goal", parent, {**body, "extension": [*body["extension"], edge]})
+    assert "lost" in finished.moved()
+    finished.ask("identity", PLAN, f"Goal/{twin.id}", None, None, why="may_be_ours_twice")
+    assert finished.moved() == set()
+
+
 def test_what_comes_after_a_goal_of_which_two_stand_there_can_not_be_said() -> None:
     """An edge to it is explained by the item that asks which of the two it is, until one is linked."""
     finished = _finished(Cell("duplicates_allowed"))
