@@ -354,10 +354,11 @@ async def _unversioned(
     await writes.note_history(view, lost)
     sent, stored = both(view, there, intent, ours)
     again = put_back(view, there.theirs.assembled.values, sent, stored, frozenset(sent_units(intent)))
+    # Before the call is closed: a process that dies in between finds all of it again.
     view, there = await writes.landed(
-        view, there, key, ours, sent_units(intent), "recovered", intent.etag, only=intent.id
+        await writes.settle(view, again), there, key, ours, sent_units(intent), "recovered", intent.etag, only=intent.id
     )
-    return await writes.settle(view, again), there, None
+    return view, there, None
 
 
 async def _not_found(
