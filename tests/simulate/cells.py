@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fhirgoals.sandbox.knobs import Knobs
 from fhirgoals.sandbox.variants import VARIANTS, Variant
+from tests.simulate.log import OVERLAP_TICKS
 
 FAMILIES = (
     "text",
@@ -189,7 +190,7 @@ class Cell:
             "operation_id_kept": variant.keeps_source,
             "create": "if_none_exist" if variant.detects_doubles else "search",
             "transactions": "atomic" if self.variant.endswith(TRANSACTIONS) else "none",
-            "overlap_s": 12.0,
+            "overlap_s": float(OVERLAP_TICKS),
             "release": "on_save",
             "policy": {} if policy is None else dict.fromkeys(FAMILIES, policy),
         }

@@ -7,7 +7,7 @@ date, a code, the ids of parents joined by `+`; `-` stands for nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Key: TypeAlias = tuple[str, str]
 """The goal (or plan) and what of it: `text`, `status`, `parent`, `step st-1`, `note Hx007`, `after g-b`, …"""
@@ -16,6 +16,13 @@ PLAN = "plan-1"
 """The one plan of a world."""
 
 NOTHING = "-"
+
+
+class Moment(NamedTuple):
+    """A tick of a run, and how many edits there were by then."""
+
+    tick: int
+    edits: int
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,8 @@ class Log:
     """Runs that ended in an error that is no answer of a server, or in any error at rest."""
     agreed: dict[tuple[str, Key], int] = field(default_factory=dict)
     """How many edits there were when an EHR and our record were last seen to agree on a unit."""
+    parentless: dict[tuple[str, Key], Moment] = field(default_factory=dict)
+    """When a run first ended that saw a child at an EHR without a parent, after the last edit of its place there."""
     settled: set[int] = field(default_factory=set)
     """Places in `edits` whose value was seen on both sides at one time."""
     resolved: int = 0
@@ -100,6 +109,9 @@ def in_a_ring(edges: dict[str, set[str]]) -> set[str]:
 
 HALF_TICKS = 11
 """A move at an EHR is two writes, so many ticks apart at most."""
+
+OVERLAP_TICKS = 12
+"""A child that looks half moved is read again so many ticks later, a second each."""
 
 WORDS = ("text", "status", "note", "step")
 """What is known by a word that is used once; of the rest an equal value may have been written by somebody else."""

@@ -16,7 +16,7 @@ from tests.simulate import sides
 from tests.simulate.evidence import Evidence
 from tests.simulate.items import WHOLE, Item, common, parts
 from tests.simulate.leftovers import left_standing
-from tests.simulate.log import NOTHING, PLAN, Edit, by_word, first_word, in_a_ring
+from tests.simulate.log import NOTHING, OVERLAP_TICKS, PLAN, Edit, Key, Moment, by_word, first_word, in_a_ring
 from tests.simulate.questions import growth, needless
 
 if TYPE_CHECKING:
@@ -50,12 +50,12 @@ class Verdict:
 
 
 def observe(
-    world: Any, name: str, *, settled: bool, of: Collection[str] | None = None, began: int | None = None
+    world: Any, name: str, *, settled: bool, of: Collection[str] | None = None, began: Moment | None = None
 ) -> None:
     """Remember on what an EHR and our record agree just now; after a run that left nothing open, knowingly so.
 
-    `of` are the goals (or the plan) whose resources count, `None` = all. `began` is how many edits there were when the
-    run began: of what somebody wrote since, it may have read one side before that, and found no agreement.
+    `of` are the goals (or the plan) whose resources count, `None` = all. `began` is when the run began: of what
+    somebody wrote since, it may have read one side before that, and found no agreement.
     """
     here, there = world.here(), world.there(name)
     log = world.log
@@ -65,10 +65,32 @@ def observe(
         if here.get(edit.key) == edit.value == there.get(edit.key):
             log.settled.add(place)
     if settled:
-        moved = set() if began is None else {edit.key for edit in log.edits[began:]}
+        moved = set() if began is None else {edit.key for edit in log.edits[began.edits :]}
+        moved |= set() if began is None else _read_once(world, name, began)
         for key, value in here.items():
             if there.get(key) == value and key not in moved:
                 log.agreed[name, key] = len(log.edits)
+
+
+def _read_once(world: Any, name: str, began: Moment) -> set[Key]:
+    """Return the places of children that an EHR's people took from a parent and that no run has judged yet.
+
+    It may be half of a move: who first reads it so leaves the pair as it is, and only a run that begins after the
+    overlap and reads the same judges it (design 5.2). What is written here before that clashes with it (design 5.3).
+    """
+    log, found = world.log, set()
+    for key, place in world.there(name).items():
+        if key[1] != "parent" or place != NOTHING:
+            continue
+        last = max((at for at, edit in enumerate(log.edits) if (edit.side, edit.key) == (name, key)), default=-1)
+        if last < log.agreed.get((name, key), 0):
+            continue
+        first = log.parentless.get((name, key))
+        if first is None or first.edits <= last:
+            first = log.parentless[name, key] = Moment(world.machine.tick, len(log.edits))
+        if began.tick < first.tick + OVERLAP_TICKS:
+            found.add(key)
+    return found
 
 
 def shown(world: Any, name: str, request: Request, reply: Reply) -> None:

@@ -11,6 +11,7 @@ from random import Random
 from fhirgoals.errors import RemoteError
 from tests.simulate import ehr_people, people
 from tests.simulate.beginning import begun
+from tests.simulate.log import Moment
 from tests.simulate.machine import KilledError, Life, finish
 from tests.simulate.network import CALM
 from tests.simulate.oracle import Verdict, judge, observe, shown
@@ -88,7 +89,7 @@ async def sync_once(world: World, name: str, life: Life) -> None:
     """Run the sync of one connection as one process; tell the story, and what both sides agree on afterwards."""
     world.runs += 1
     world.say(f"run at {name}")
-    began = len(world.log.edits)
+    began = Moment(world.machine.tick, len(world.log.edits))
     try:
         counts = await world.sync(name, life)
     except KilledError:

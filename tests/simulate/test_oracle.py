@@ -18,7 +18,7 @@ from fhirgoals.sandbox.knobs import Knobs
 from tests.simulate import ehr_people, sides
 from tests.simulate.beginning import begun
 from tests.simulate.cells import Cell
-from tests.simulate.log import HALF_TICKS, NOTHING, PLAN
+from tests.simulate.log import HALF_TICKS, NOTHING, OVERLAP_TICKS, PLAN, Moment
 from tests.simulate.machine import Life, finish
 from tests.simulate.network import CALM
 from tests.simulate.oracle import METERS, judge, observe, shown
@@ -693,11 +693,34 @@ def test_what_was_written_while_a_run_read_is_not_agreed_at_its_end(
     finished.world.noted(2, "here", ("g-a", "target_date"), "2027-01-02", "2026-12-18")
     finished.change_there("g-a", target=[{"dueDate": "2027-01-02"}])
     finished.change_here("g-a", target_date="2027-01-02")
-    observe(finished.world, A, settled=True, began=began)
+    observe(finished.world, A, settled=True, began=Moment(0, began))
     finished.world.noted(3, A, ("g-a", "target_date"), "2027-01-04", "2027-01-02")
     finished.change_there("g-a", target=[{"dueDate": "2027-01-04"}])
     finished.ask("conflict", "g-a", "target_date", "2027-01-02", "2027-01-04")
     assert any("since it was agreed" in line for line in judge(finished.world).needless) == agreed
+
+
+@pytest.mark.parametrize(
+    ("after", "agreed"),
+    [((), False), ((OVERLAP_TICKS - 1,), False), ((OVERLAP_TICKS,), True), ((1, OVERLAP_TICKS), True)],
+)
+def test_a_child_that_lost_its_parent_there_is_agreed_on_only_by_a_second_reading(
+    finished: Finished, after: tuple[int, ...], agreed: bool
+) -> None:
+    """The EHR gave a root a parent and took it back, as ours always was; a run read that, and `after` so long others.
+
+    Then ours moves: an edit on both sides since they agreed, until a run after the overlap has read it so again.
+    """
+    world, place = finished.world, ("g-a", "parent")
+    world.noted(1, A, place, "g-b", NOTHING)
+    world.noted(2, A, place, NOTHING, "g-b")
+    now = world.machine.tick
+    for later in (0, *after):
+        observe(world, A, settled=True, began=Moment(now + later, 2))
+    world.noted(3, "here", place, "g-b", NOTHING)
+    finished.change_here("g-a", parent="g-b")
+    finished.ask("conflict", PLAN, "parent_map:g-a", ["g-b"], None)
+    assert any("only we wrote" in line for line in judge(world).needless) == agreed
 
 
 @pytest.mark.parametrize(
