@@ -182,8 +182,9 @@ def _outside(case: Evidence, edit: Edit) -> bool:
     if edit.key[1].startswith("after "):
         goals.add(edit.key[1].removeprefix("after "))
     asked = {item.owner for item in case.waiting if item.kind in WHOLE}
-    if len(goals) > 1 and (goals & case.log.ever_withheld or edit.side in case.log.ever_refused):
-        return True  # an edge to or from what was taken back goes with it
+    taken_back = goals & case.log.ever_withheld or edit.side in case.log.ever_refused
+    if len(goals) > 1 and edit.side != "here" and taken_back:
+        return True  # an edge to or from what was taken back goes with it there; our record keeps ours
     return bool(goals & (case.log.void.keys() | asked)) or (PLAN in asked and edit.side != "here")
 
 
