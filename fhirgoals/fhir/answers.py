@@ -16,6 +16,7 @@ from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.replies import (
     Body,
     OutcomeIssue,
+    etag_of,
     etag_version,
     issues_of,
     location_of,
@@ -155,10 +156,10 @@ class UnknownOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A reply to a read that is no FHIR JSON of the type asked for, is too large, or leads to another host."""
+    """A reply to a read that is no FHIR JSON of the type and id asked for, is too large, or leads to another host."""
 
     next_step: ClassVar[str] = "hold what depends on it and tell the operator; nothing counts as changed or deleted"
-    why: Literal["not_json", "wrong_type", "empty", "too_large", "status", "foreign_link"]
+    why: Literal["not_json", "wrong_type", "wrong_id", "empty", "too_large", "status", "foreign_link"]
     status: int | None = None
 
 
@@ -331,6 +332,13 @@ def _failed(call: Call, failure: Failure) -> Answer:
     return Transient(failure=failure.kind)
 
 
+def about(answer: Answer, call: Literal["read", "update"], resource_id: str) -> Answer:
+    """Return the answer of a read or an update, unless it shows another resource than the one that was asked for."""
+    if not isinstance(answer, Stored) or answer.resource_id in (None, resource_id):
+        return answer
+    return Unreadable("wrong_id") if call == "read" else UnknownOutcome("unclear_reply")
+
+
 def _stored(call: Call, expected_type: str, reply: Reply, body: Body, issues: tuple[OutcomeIssue, ...]) -> Answer:
     """Return `Stored` only where the reply shows it: a log-in page with status 200 is no success."""
     tree: Resource | None = None
@@ -345,7 +353,7 @@ def _stored(call: Call, expected_type: str, reply: Reply, body: Body, issues: tu
     resource_id = (string(tree.get("id")) if tree is not None else None) or location_id
     if call == "create" and resource_id is None:
         return UnknownOutcome("no_id", status=reply.status)
-    header = reply.headers.get("etag", "").strip() or None
+    header = etag_of(reply.headers)
     version = version_of(tree) or (etag_version(header) if header else None) or location_version
     built = f'W/"{version}"' if version else None
     source: EtagSource | None = "header" if header else "version" if built else None

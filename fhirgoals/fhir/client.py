@@ -31,10 +31,12 @@ from fhirgoals.fhir.answers import (
     Throttled,
     Transient,
     Unreadable,
+    about,
     classify,
 )
 from fhirgoals.fhir.exact_json import Resource, dumps
 from fhirgoals.fhir.pages import Changed, SearchResult, Version
+from fhirgoals.fhir.replies import addressable
 from fhirgoals.fhir.tokens import StaticToken, TokenSource
 from fhirgoals.fhir.wire import WRITE_METHODS, Method, Request, Sender, header_value
 
@@ -109,7 +111,8 @@ class EhrClient:
 
     async def read(self, resource_type: str, resource_id: str) -> Answer:
         """Read the current version, past any cache."""
-        return await self._get("read", resource_type, self._url(resource_type, resource_id))
+        answer = await self._get("read", resource_type, self._url(resource_type, resource_id))
+        return about(answer, "read", resource_id)
 
     async def vread(self, resource_type: str, resource_id: str, version: str) -> Answer:
         """Read one version."""
@@ -177,10 +180,8 @@ class EhrClient:
         """
         if client_id is not None:
             _check_body(resource_type, body, client_id)
-            headers = {"If-None-Match": "*"}
-            return await self._write(
-                "create_as", "PUT", resource_type, self._url(resource_type, client_id), headers, body, may_send
-            )
+            headers, url = {"If-None-Match": "*"}, self._url(resource_type, client_id)
+            return await self._write("create_as", "PUT", resource_type, url, headers, body, may_send)
         if not if_none_exist:
             raise Bug(f"create {resource_type} at {self._connection} without client_id or if_none_exist")
         _check_body(resource_type, body, None)
@@ -203,16 +204,15 @@ class EhrClient:
         _check_body(resource_type, body, resource_id)
         # HAPI carries security labels over from the version before unless told so (measured); the body has them all.
         held = {} if etag is None else {"If-Match": header_value(etag)}
-        headers = {"X-Meta-Snapshot-Mode": "SECURITY_LABEL", **held}
-        url = self._url(resource_type, resource_id)
-        return await self._write("update", "PUT", resource_type, url, headers, body, may_send)
+        headers, url = {"X-Meta-Snapshot-Mode": "SECURITY_LABEL", **held}, self._url(resource_type, resource_id)
+        answer = await self._write("update", "PUT", resource_type, url, headers, body, may_send)
+        return about(answer, "update", resource_id)
 
     async def delete(
         self, resource_type: str, resource_id: str, etag: str | None, *, may_send: MaySend | None = None
     ) -> Answer:
         """Delete; `Gone` is the success. Read right before: HAPI ignores a stale If-Match here (measured)."""
-        headers = {} if etag is None else {"If-Match": header_value(etag)}
-        url = self._url(resource_type, resource_id)
+        headers, url = {} if etag is None else {"If-Match": header_value(etag)}, self._url(resource_type, resource_id)
         return await self._write("delete", "DELETE", resource_type, url, headers, None, may_send)
 
     async def transact(self, bundle: Resource, parts: int, *, may_send: MaySend | None = None) -> Answer:
@@ -367,8 +367,7 @@ class EhrClient:
         if not re.fullmatch(r"[A-Z][A-Za-z]{1,60}", resource_type):
             raise Bug(f"no FHIR resource type in a call to {self._connection}")
         for segment in segments:
-            if segment in ("", ".", "..") or len(segment) > 256:
-                # They would change the address: `Goal/..` is the whole server.
+            if not addressable(segment):
                 raise BadResource(f"{self._connection}: an id of {resource_type} that can't stand in an address")
         return "/".join((self._base, resource_type, *(quote(segment, safe="") for segment in segments)))
 

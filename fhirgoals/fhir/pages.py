@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from fhirgoals.fhir.exact_json import Resource, Tree, canonical
-from fhirgoals.fhir.replies import OutcomeIssue, etag_version, issues_of, string, version_of
+from fhirgoals.fhir.replies import OutcomeIssue, addressable, etag_version, issues_of, string, version_of
 
 NOT_WHOLE = "4119"
 """Epic: the answer may not be the patient's entire record."""
@@ -107,6 +107,8 @@ def collect(pages: Iterable[Resource], resource_type: str, *, whole: bool) -> Se
                 warnings.append(OutcomeIssue("error", "structure"))
             elif resource.get("resourceType") == "OperationOutcome" or _mode(entry) == "outcome":
                 warnings += issues_of(resource)
+            elif not addressable(string(resource.get("id")) or "-"):
+                warnings.append(OutcomeIssue("warning", "value"))  # it can't be one of ours: none was ever written to
             else:
                 kept = found if is_match(entry, resource_type) else included
                 kept[_key(resource) or len(kept)] = resource

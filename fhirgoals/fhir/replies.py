@@ -97,6 +97,20 @@ def string(value: Tree) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def addressable(resource_id: str) -> bool:
+    """Tell whether an id can stand in an address: `Goal/..` would be the whole server.
+
+    FHIR allows 64 letters, digits, `-` and `.`; that of a server may be longer and is escaped.
+    """
+    return resource_id not in ("", ".", "..") and len(resource_id) <= 256
+
+
+def etag_of(headers: Mapping[str, str]) -> str | None:
+    """Return the ETag of a reply; None where there is none, or one that no header can give back."""
+    etag = headers.get("etag", "").strip()
+    return etag if etag and etag.isascii() and etag.isprintable() else None
+
+
 def etag_version(etag: str) -> str | None:
     """Return the opaque part of a weak, strong or bare tag (Aidbox writes it bare)."""
     return etag.removeprefix("W/").strip('"') or None

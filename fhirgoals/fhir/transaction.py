@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fhirgoals.errors import Bug
-from fhirgoals.fhir.answers import Answer, Call, classify
+from fhirgoals.fhir.answers import Answer, Call, about, classify
 from fhirgoals.fhir.exact_json import Resource, Tree, dumps
 from fhirgoals.fhir.replies import OutcomeIssue
 from fhirgoals.fhir.wire import Reply, header_value
@@ -77,9 +77,7 @@ def answers_of(entries: Sequence[Entry], reply: Resource, *, now: datetime) -> t
     parts = reply.get("entry")
     if not isinstance(parts, list) or len(parts) != len(entries):
         return None
-    return tuple(
-        classify(entry.call, entry.kind, _reply_of(part), now=now) for entry, part in zip(entries, parts, strict=True)
-    )
+    return tuple(_answer_of(entry, _reply_of(part), now) for entry, part in zip(entries, parts, strict=True))
 
 
 def is_all_or_nothing(reply: Resource) -> bool:
@@ -94,6 +92,12 @@ def named_by(issues: Sequence[OutcomeIssue]) -> frozenset[int]:
     errors = [one for one in issues if one.severity in ("fatal", "error")]
     places = [_PLACE.match(path) for one in errors for path in one.expressions or ("",)]
     return frozenset(int(place[1]) for place in places if place) if all(places) else frozenset()
+
+
+def _answer_of(entry: Entry, reply: Reply, now: datetime) -> Answer:
+    answer = classify(entry.call, entry.kind, reply, now=now)
+    updates = entry.call == "update" and entry.resource_id is not None
+    return about(answer, "update", entry.resource_id or "") if updates else answer
 
 
 def _reply_of(part: Tree) -> Reply:

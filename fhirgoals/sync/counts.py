@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 
 from fhirgoals.domain.units import Json
+from fhirgoals.errors import FhirgoalsError, RemoteError
 from fhirgoals.sync.reconcile import Outcome
 from fhirgoals.sync.release import not_sent_yet
 from fhirgoals.sync.view import View
@@ -37,6 +38,8 @@ class Counts:
     """How many goals there are outside the connection's scope; by patient, since each of their plans sees all."""
     unanswered: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    """Of `problems` those that no answer of the EHR's explains."""
     notes: list[str] = field(default_factory=list)
     """What the operator should know of the EHR; nothing failed by it."""
     operations: list[dict[str, Json]] = field(default_factory=list)
@@ -54,6 +57,13 @@ class Counts:
         """Add how one plan stands after its last look."""
         for name in ("read", "conflicts", "proposals", "held", "quarantined", "new_items"):
             setattr(self, name, getattr(self, name) + getattr(outcome, name))
+
+    def fail(self, plan_id: str, error: FhirgoalsError) -> None:
+        """Note that a plan's run came to no end."""
+        self.unanswered.append(plan_id)
+        self.problems.append(str(error))
+        if not isinstance(error, RemoteError):
+            self.broken.append(str(error))
 
     def note_release(self, view: View, on: date) -> None:
         """Note what of a plan is not released yet."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from fhirgoals.domain.units import Json, Unit
-from fhirgoals.errors import Outdated, Refused, RemoteError
+from fhirgoals.errors import Bug, InputError, Outdated, Refused, RemoteError
 from fhirgoals.fhir.answers import Stored
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.store.intents import Intent
@@ -235,9 +235,9 @@ class Runner:
     async def _one(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         try:
             await self._plan(context, plan_id, mark, counts)
-        except RemoteError as error:
-            counts.unanswered.append(plan_id)
-            counts.problems.append(str(error))
+        except (RemoteError, InputError, Refused, Bug) as error:  # the other plans go on, while the lease is ours
+            await self.store.read(lambda tx: tx.connections.check_fence(self.connection, context.fence))
+            counts.fail(plan_id, error)
 
     async def _plan(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         outcome: Outcome | None = None

@@ -104,6 +104,7 @@ async def sync_once(world: World, name: str, life: Life) -> None:
         world.say(f"run at {name} breaks: {type(error).__name__}: {error}, {where}")
         world.log.failures.append(f"growth: a run at {name} breaks: {type(error).__name__} {error}")
     else:
+        world.log.failures.extend(f"growth: a plan's run at {name} breaks: {why}" for why in counts.broken)
         left = f", {len(counts.unanswered)} unanswered" if counts.unanswered else ""
         world.say(
             f"run at {name} ends: created {counts.created}, pushed {counts.pushed}, pulled {counts.pulled}, "
