@@ -136,6 +136,7 @@ def begun(cell: Cell, dice: Random, rates: Rates, *, typed: bool, pushed: bool, 
     world.ids = itertools.count(start.next_id)
     world.resource_ids = itertools.count(start.next_resource)
     _begin_log(world)
+    world.log.first = dict(world.here())
     return world
 
 

@@ -71,6 +71,8 @@ class Log:
     """How many edits there were when an EHR and our record were last seen to agree on a unit."""
     parentless: dict[tuple[str, Key], Moment] = field(default_factory=dict)
     """When a run first ended that saw a child at an EHR without a parent, after the last edit of its place there."""
+    first: dict[Key, str] = field(default_factory=dict)
+    """How our record stood before anybody did anything."""
     settled: set[int] = field(default_factory=set)
     """Places in `edits` whose value was seen on both sides at one time."""
     resolved: int = 0

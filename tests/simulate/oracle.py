@@ -130,7 +130,7 @@ def judge(world: Any) -> Verdict:
         found.seen += seen
         found.silent += [*_silent(case, name), *_broken_tree(case, name)]
         found.leak += left_standing(case, name)
-    found.silent += [*_rings_here(case), *dict.fromkeys(log.broken)]
+    found.silent += [*_rings_here(case), *_put_by_nobody(case), *dict.fromkeys(log.broken)]
     found.doubled += doubles("here", _members_here(case.plan))
     found.leak += dict.fromkeys(log.leaks)
     found.echo += dict.fromkeys(log.echoes)
@@ -164,7 +164,9 @@ def _told_of_loss(case: Evidence, edit: Edit) -> bool:
     """
     server = case.cell.server
     of_plan = edit.key[0] == PLAN or edit.key[1].startswith("step")
-    owners = {PLAN} if of_plan else {edit.key[0], *((edit.value, *_over(edit)) if edit.key[1] == "parent" else ())}
+    owners = (
+        {PLAN} if of_plan else {edit.key[0], *((edit.value, *_over(edit, edit)) if edit.key[1] == "parent" else ())}
+    )
     made_a_root = edit.key[1] == "parent" and edit.value == NOTHING
     return not (server.keeps_etag or server.keeps_history) and any(
         item.why == "may_have_gone_over_an_edit"
@@ -197,7 +199,7 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
         return True  # it follows from the tree: any later move changes it
     for later in case.log.edits[place + 1 :]:
         # Where the same value stood already, nobody saw this edit by it.
-        if later.key == edit.key and edit.value in _over(later) and later.side not in edit.already:
+        if later.key == edit.key and edit.value in _over(later, edit) and later.side not in edit.already:
             return True
     if by_word(edit.key) and not (edit.value == NOTHING and edit.key[1].startswith("step ")):
         return edit.value.rpartition("/")[2] in case.kept_text
@@ -208,7 +210,7 @@ def _accounted(case: Evidence, place: int, edit: Edit) -> bool:
     if place in case.log.settled or case.is_taken_out(edit.key):
         return True
     before = [one for one in case.log.edits[:place] if (one.side, one.key) == (edit.side, edit.key)]
-    if any(edit.value in _over(one) for one in before):
+    if any(edit.value in _over(one, edit) for one in before):
         return True  # moved there and back: nobody else can tell that from no edit
     if any(_kept_whole(case, item, edit) for item in case.kept):
         return True
@@ -239,8 +241,11 @@ def _kept_whole(case: Evidence, item: Item, edit: Edit) -> bool:
     return item.owner == edit.key[0] and edit.value in item.text
 
 
-def _over(edit: Edit) -> set[str]:
-    """Return what an edit was written over: of two parents, each."""
+def _over(edit: Edit, other: Edit) -> set[str]:
+    """Return what an edit was written over: of two parents, each; of an order what another edit could see of it."""
+    if edit.key[1] == "order":
+        named = other.value.split("+")
+        return {edit.over, "+".join(goal for goal in edit.over.split("+") if goal in named)}
     return {edit.over, *edit.over.split("+")} if edit.key[1] == "parent" else {edit.over}
 
 
@@ -326,6 +331,15 @@ def _broken_tree(case: Evidence, name: str) -> Iterator[str]:
             yield f"silent: {child} has {why} at {name}"
     if ring and not any(case.explained(name, (child, "parent"), there[child, "parent"]) for child in ring):
         yield f"silent: a ring at {name}: {'+'.join(sorted(ring))}"
+
+
+def _put_by_nobody(case: Evidence) -> Iterator[str]:
+    """Yield a line for a goal that stands in our record where it never stood and nobody put it."""
+    for key, place in case.here.items():
+        if key[1] == "parent" and key in case.log.first:
+            put = {part for edit in case.log.edits if edit.key == key for part in (edit.value, *edit.value.split("+"))}
+            if place not in put | {case.log.first[key]}:
+                yield f"silent: {key[0]} stands under {place} here, where nobody put it"
 
 
 def _rings_here(case: Evidence) -> Iterator[str]:

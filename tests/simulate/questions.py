@@ -16,7 +16,7 @@ TAKEN_AT_ONCE = ("text", "status", "target_date", "priority")
 def needless(case: Evidence) -> Iterator[str]:
     """Yield a line for each question that nobody had to be asked."""
     decided = {(item.connection, item.owner, item.unit, item.kind, item.text) for item in case.items if item.by_person}
-    yield from dict.fromkeys(line for item in case.items if (line := _half_seen(case, item) or _not_gone(case, item)))
+    yield from dict.fromkeys(line for item in case.items if (line := _uncalled_for(case, item)))
     for item in case.waiting:
         if item.kind not in ("conflict", "proposal"):
             continue
@@ -32,7 +32,7 @@ def needless(case: Evidence) -> Iterator[str]:
             yield f"needless: {where}: the policy settles two parents"
             continue
         touched = any(edit.key == key and edit.side == item.connection for edit in case.log.edits)
-        if not touched and not any(item.connection in where for where in case.log.void.values()):
+        if not touched:
             yield f"needless: {where}: nobody at the EHR wrote it"
             continue
         if case.log.ever_withheld or (case.log.void and key[1] not in TAKEN_AT_ONCE):
@@ -50,6 +50,17 @@ def needless(case: Evidence) -> Iterator[str]:
             yield f"needless: {where}: {one} wrote it since it was agreed"
         elif item.kind == "proposal" and not ours and _taken_at_once(case, item):
             yield f"needless: {where}: the policy takes it"
+
+
+def _uncalled_for(case: Evidence, item: Item) -> str | None:
+    return _half_seen(case, item) or _not_gone(case, item) or _stopped_as_a_whole(item)
+
+
+def _stopped_as_a_whole(item: Item) -> str | None:
+    """Return a line for a plan that was stopped because of the share that changes: a world here has few resources."""
+    if item.kind != "guard" or item.why != "too_many_changes":
+        return None
+    return f"needless: {item.owner} was stopped at {item.connection}, of whose few resources all may change"
 
 
 def _half_seen(case: Evidence, item: Item) -> str | None:

@@ -176,6 +176,14 @@ def test_an_order_is_kept_where_each_goals_children_stand_in_it(finished: Finish
     assert finished.moved() == {"lost"}
 
 
+def test_an_order_is_written_over_by_whoever_saw_it_with_more_goals(finished: Finished) -> None:
+    """The EHR's list lacks a goal that is withheld: ours has it, in between."""
+    finished.world.noted(1, A, (PLAN, "order"), "g-b+g-a+g-a2", "g-a+g-a2+g-b")
+    assert finished.moved() == {"lost"}
+    finished.world.noted(2, "here", (PLAN, "order"), "g-a+g-a1+g-a2+g-b", "g-b+g-a1+g-a+g-a2")
+    assert finished.moved() == set()
+
+
 def test_a_move_that_stands_nowhere_is_lost(finished: Finished) -> None:
     """The EHR moved a child, and it stands where it stood."""
     finished.world.noted(1, A, ("g-a1", "parent"), "g-b", "g-a")
@@ -407,6 +415,7 @@ def test_the_place_under_a_void_parent_is_explained_by_what_was_decided_on_it() 
     """The policy passed over a move, and then its new parent was marked void: that edge counts nowhere any more."""
     finished = _finished(Cell("plain", "ignore-ask"))
     finished.change_here("g-a2", parent="g-a1")
+    finished.world.noted(1, "here", ("g-a2", "parent"), "g-a1", "g-a")
     assert finished.moved() == {"silent"}
     finished.ask("history", PLAN, "parent_map:g-a2", ["g-a1"], ["g-b"])
     assert finished.moved() == {"silent"}
@@ -521,6 +530,15 @@ def test_a_ring_of_our_own_is_silent(finished: Finished) -> None:
     lines = judge(finished.world).silent
     assert [line for line in lines if "our own tree" in line]
     assert [line for line in lines if f"a ring at {A}" in line]
+
+
+def test_a_goal_that_nobody_put_where_it_stands_here_is_silent(finished: Finished) -> None:
+    """Even where the EHR shows it there too."""
+    finished.change_here("g-a1", parent=None)
+    finished.take_child("g-a", "g-a1")
+    assert [line for line in judge(finished.world).silent if "where nobody put it" in line]
+    finished.world.noted(1, A, ("g-a1", "parent"), "-", "g-a")
+    assert not [line for line in judge(finished.world).silent if "where nobody put it" in line]
 
 
 # -- echo --
@@ -769,6 +787,21 @@ def test_a_proposal_that_the_policy_takes_is_needless(finished: Finished) -> Non
     finished.world.noted(1, A, ("g-a", "text"), "Ax001", "Tx000")
     finished.ask("proposal", "g-a", "text", "Tx000 at first", "Ax001 runs")
     assert finished.moved() == {"needless"}
+
+
+def test_a_question_about_a_child_of_a_void_goal_that_nobody_moved_is_needless(finished: Finished) -> None:
+    """Its place is unknown and not taken away (rule R13)."""
+    finished.world.log.void["g-a"] = {A}
+    finished.ask("proposal", PLAN, "parent_map:g-a1", ["g-a"], None)
+    assert "needless" in finished.moved()
+
+
+def test_a_plan_that_the_share_of_changes_stopped_is_needless(finished: Finished) -> None:
+    """That counts from fifty links on; removals count anywhere."""
+    finished.ask("guard", PLAN, None, None, None, why="too_many_removals")
+    assert "needless" not in finished.moved()
+    finished.ask("guard", PLAN, None, None, None, why="too_many_changes")
+    assert "needless" in finished.moved()
 
 
 # -- growth --
