@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from fhirgoals.domain.origins import OURS, Source, changed
 from fhirgoals.domain.records import Plan, Review, Stamp
-from fhirgoals.domain.units import Unit
+from fhirgoals.domain.units import Json, Unit
 from fhirgoals.errors import Bug, Outdated, Refused
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store import schema
@@ -101,12 +102,14 @@ class Plans:
         at: datetime,
         touched: Touched,
         origin: str | None = None,
+        quoted: tuple[str, Mapping[Unit, Json]] | None = None,
         summary: str | None = None,
         not_before: Mapping[str, datetime] | None = None,
     ) -> int:
         """Save the plan as its next revision and mark it dirty for every connection; return the revision.
 
-        `expect` is the revision that was read, `None` for a new plan. `origin` is the connection whose edit this is.
+        `expect` is the revision that was read, `None` for a new plan. `origin` is the connection whose edit this is;
+        `quoted` is one from whose values a person took parts, with those values.
         `not_before` holds a mark of this edit back until then, per connection (release, design 5.9).
         Raises `Outdated` where the plan moved since or is there already, `Refused` where an id means something else.
         """
@@ -131,8 +134,9 @@ class Plans:
             self._connection,
             schema.unit_revisions,
             [
-                {"plan_id": plan.id, "owner": owner, "unit": unit, "rev": rev, "at": at, "by": by, "origin": origin}
-                for owner, unit in touched
+                {"plan_id": plan.id, "owner": unit.owner, "unit": unit.name, "rev": rev, "at": at, "by": by}
+                | {"origin": source.last, "parts": source.parts}
+                for unit, source in self._sources(plan.id, touched, origin, quoted).items()
             ],
         )
         self._take_goal_ids(plan, rev)
@@ -149,16 +153,16 @@ class Plans:
         rows = self._connection.execute(_UNIT_REVS, {"of": plan_id})
         return {Unit(owner, unit): UnitRev(rev, at, by, origin) for owner, unit, rev, at, by, origin in rows}
 
-    def touched_last(self, plan_id: str) -> tuple[dict[Unit, int], dict[Unit, str]]:
-        """Return the last revision that touched each unit of the plan, and the connections whose edit that was."""
+    def touched_last(self, plan_id: str) -> tuple[dict[Unit, int], dict[Unit, Source]]:
+        """Return the last revision of each unit of the plan, and the sources of those in which an EHR has a part."""
         revs: dict[Unit, int] = {}
-        origins: dict[Unit, str] = {}
-        for owner, name, rev, origin in self._connection.execute(_TOUCHED_LAST, {"of": plan_id}):
+        sources: dict[Unit, Source] = {}
+        for owner, name, rev, origin, parts in self._connection.execute(_TOUCHED_LAST, {"of": plan_id}):
             unit = Unit(owner, name)
             revs[unit] = rev
-            if origin is not None:
-                origins[unit] = origin
-        return revs, origins
+            if origin is not None or parts is not None:
+                sources[unit] = Source(origin, parts)
+        return revs, sources
 
     def revisions(self, plan_id: str) -> tuple[SavedRevision, ...]:
         """Return every saved edit of the plan, the oldest first."""
@@ -199,6 +203,18 @@ class Plans:
         wanted = sa.select(sa.func.max(table.c.rev)).where(table.c.plan_id == plan_id, table.c.at < before)
         rev: int | None = self._connection.scalar(wanted)
         return rev
+
+    def _sources(
+        self, plan_id: str, touched: Touched, origin: str | None, quoted: tuple[str, Mapping[Unit, Json]] | None
+    ) -> dict[Unit, Source]:
+        """Return where the touched units came from after this edit, part by part."""
+        rows = self._connection.execute(_SOURCES, {"of": plan_id})
+        before = {Unit(owner, name): Source(last, parts) for owner, name, last, parts in rows}
+        found = {}
+        for unit, (old, new) in touched.items():
+            theirs = (quoted[0], quoted[1][unit]) if quoted is not None and unit in quoted[1] else None
+            found[unit] = changed(before.get(unit, OURS), old, new, origin, theirs)
+        return found
 
     def _advance(self, plan: Plan, before: StoredPlan | None, expect: int | None, by: str, at: datetime) -> int:
         table = schema.plans
@@ -247,8 +263,11 @@ _OF_UNIT = schema.unit_revisions.c
 _UNIT_REVS = sa.select(_OF_UNIT.owner, _OF_UNIT.unit, _OF_UNIT.rev, _OF_UNIT.at, _OF_UNIT.by, _OF_UNIT.origin).where(
     _OF_UNIT.plan_id == sa.bindparam("of")
 )
-_TOUCHED_LAST = sa.select(_OF_UNIT.owner, _OF_UNIT.unit, _OF_UNIT.rev, _OF_UNIT.origin).where(
+_TOUCHED_LAST = sa.select(_OF_UNIT.owner, _OF_UNIT.unit, _OF_UNIT.rev, _OF_UNIT.origin, _OF_UNIT.parts).where(
     _OF_UNIT.plan_id == sa.bindparam("of")
+)
+_SOURCES = sa.select(_OF_UNIT.owner, _OF_UNIT.unit, _OF_UNIT.origin, _OF_UNIT.parts).where(
+    _OF_UNIT.plan_id == sa.bindparam("of"), _OF_UNIT.origin.is_not(None) | _OF_UNIT.parts.is_not(None)
 )
 
 

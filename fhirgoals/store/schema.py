@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store.columns import Instant, Json
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every migration in order; a store that stands at none of them is newer than this program."""
 
 VERSION_TABLE = "fhirgoals_version"
@@ -109,6 +109,7 @@ unit_revisions = sa.Table(
     _instant("at"),
     _text("by"),
     _text("origin", null=True),
+    _json("parts", null=True),
 )
 
 # Rows are never removed: the id of a goal that is no longer in its plan can't come to mean another goal.

@@ -214,6 +214,7 @@ def _saved(tx: Tx, case: Case, take: Take, after: Plan, choice: Choice, person: 
         at=choice.at,
         touched=changed,
         origin=case.view.connection if take == "theirs" else None,
+        quoted=(case.view.connection, {case.unit: case.item.theirs}),
         summary=choice.words,
         not_before=choice.not_before,
     )

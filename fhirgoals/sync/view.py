@@ -14,9 +14,10 @@ from functools import cached_property
 
 from fhirgoals.domain.disclosure import Disclosed, disclose
 from fhirgoals.domain.identity import Installation
+from fhirgoals.domain.origins import OURS, Source, changed
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.unfiled import is_unfiled
-from fhirgoals.domain.units import Pair, Unit, Values, units
+from fhirgoals.domain.units import Json, Pair, Unit, Values, units
 from fhirgoals.errors import Outdated, Refused
 from fhirgoals.fhir.exact_json import Resource, canonical, dumps, loads
 from fhirgoals.mappers.refs import Refs, participants_of, visible
@@ -58,7 +59,8 @@ class View:
     people: Mapping[str, str]
     problems: Mapping[str, str]
     fingerprint: str | None = None
-    origins: Mapping[Unit, str] = field(default_factory=dict)
+    sources: Mapping[Unit, Source] = field(default_factory=dict)
+    """Where the units came from in which an EHR has a part."""
     read_again: frozenset[Unit] = frozenset()
     """Children whose place is to be read once more before it is judged."""
     trusted: bool = True
@@ -100,7 +102,7 @@ class View:
             unit
             for unit, rev in self.revs.items()
             if rev > self.released
-            and self.origins.get(unit) != self.connection
+            and self.sources.get(unit, OURS).last != self.connection
             and (unit.name != "labels" or unit.owner == self.plan.id)
         }
         steps = {Unit(unit.owner, f"steps:{unit.member}") for unit in late if unit.family.startswith("step:<id>")}
@@ -130,7 +132,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
     leaving = chart_of(tx, connection, client.id) is not None if client is not None else False
     marks = [link.fingerprint for link in links if client is not None and link.local_id == client.id]
     prefix = plan_id + "/"
-    revs, origins = tx.plans.touched_last(plan_id)
+    revs, sources = tx.plans.touched_last(plan_id)
     return View(
         connection=connection,
         config=config,
@@ -139,7 +141,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         plan=plan,
         rev=stored.rev if stored is not None else 0,
         revs=revs,
-        origins=origins,
+        sources=sources,
         links={(link.kind, link.local_id): link for link in tx.links.for_plan(connection, plan_id)},
         bases=tx.bases.for_plan(connection, plan_id),
         intents=tx.intents.for_plan(connection, plan_id),
@@ -229,7 +231,9 @@ def _ours_of(view: View, on: date) -> Ours:
         return Ours(view.plan.id, view.rev, {}, revs=view.revs, born_there=born_there, refused=refused, retract=retract)
     told_of = {view.connection, *view.config.share_origins}
     elsewhere = frozenset(
-        unit for unit, origin in view.origins.items() if origin not in told_of and unit.family not in DERIVED
+        unit
+        for unit, source in view.sources.items()
+        if not source.connections <= told_of and unit.family not in DERIVED
     )
     seen = {
         unit: value
@@ -324,10 +328,14 @@ def without_link(view: View, key: Key, units_: Collection[Unit]) -> View:
     return replace(view, links=links, bases={unit: pair for unit, pair in view.bases.items() if unit not in units_})
 
 
-def with_plan(view: View, plan: Plan, rev: int, touched: Mapping[Unit, object]) -> View:
-    """Return the view with our record at its next revision."""
-    origins = {**view.origins, **dict.fromkeys(touched, view.connection)}
-    return replace(view, plan=plan, rev=rev, revs={**view.revs, **dict.fromkeys(touched, rev)}, origins=origins)
+def with_plan(view: View, plan: Plan, rev: int, touched: Mapping[Unit, tuple[Json, Json]]) -> View:
+    """Return the view with our record at its next revision, by an edit of this EHR."""
+    new = {
+        unit: changed(view.sources.get(unit, OURS), old, value, view.connection)
+        for unit, (old, value) in touched.items()
+    }
+    revs = {**view.revs, **dict.fromkeys(touched, rev)}
+    return replace(view, plan=plan, rev=rev, revs=revs, sources={**view.sources, **new})
 
 
 def shown_mark(view: View, on: date) -> str:
