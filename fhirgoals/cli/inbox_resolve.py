@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, cast
 
 import typer
 
 from fhirgoals.cli import words
 from fhirgoals.cli.editing import REASONS, one_of, released
-from fhirgoals.cli.inbox_list import item_table
+from fhirgoals.cli.inbox_list import head, item_table
 from fhirgoals.cli.inbox_words import field, in_short
 from fhirgoals.cli.output import JsonOption, printed_json, say
 from fhirgoals.cli.running import connections
 from fhirgoals.cli.session import actor, now, session_of
 from fhirgoals.domain.codes import RevisionReason
+from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Unit
 from fhirgoals.errors import FhirgoalsError, InputError, Refused
 from fhirgoals.fhir import exact_json
@@ -23,6 +24,7 @@ from fhirgoals.fhir.exact_json import Tree
 from fhirgoals.store import Store
 from fhirgoals.store.inbox import Item
 from fhirgoals.sync.case import equal_cases, settler
+from fhirgoals.sync.planned_items import Marks
 from fhirgoals.sync.resolve import Choice, Resolved, Take, resolve_all
 
 _TAKES = ("ours", "theirs")
@@ -45,13 +47,17 @@ def resolve(
     connection: Annotated[str | None, typer.Option(metavar="NAME", help="With --all: the connection.")] = None,
     kind: Annotated[str | None, typer.Option(metavar="KIND", help="With --all: conflict or proposal.")] = None,
     why: Annotated[str | None, typer.Option(metavar="CODE", help="With --all: the cause, as --json names it.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="With --all: the list was read.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --all: the list was read; goes with --shown.")] = False,
+    shown: Annotated[
+        str | None, typer.Option(metavar="CHECK", help="With --yes: the check that the list which was read ends with.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Settle an item: take ours, theirs, or another value.
 
-    Refused where either side moved since it was asked, and where a rule of the plan forbids it. With --all each item is
-    settled or refused by itself: exit code 1 where some were refused, 2 where all were.
+    Refused where either side moved since it was asked, and where a rule of the plan forbids it. --all first shows the
+    items and a check of what it showed; only those are settled, by --yes --shown CHECK, while they still are the whole
+    list. Each is settled or refused by itself: exit code 1 where some were refused, 2 where all were.
     """
     person = actor(by)
     choice = _choice(take, value, complete, person, reason)
@@ -59,6 +65,8 @@ def resolve(
         raise InputError("NO: give the number of one item, or --all with --unit and --connection")
     if item is not None and any(one is not None for one in (unit, connection, kind, why)):
         raise InputError("--unit, --connection, --kind, --why: go with --all")
+    if shown is not None and not (every and yes):
+        raise InputError("--shown: goes with --all and --yes")
     with session_of(context).open() as store:
         with store.read() as tx:
             known = tx.connections.list()
@@ -72,7 +80,7 @@ def resolve(
         if choice.take == "value" or complete is not None:
             raise InputError("--all: takes one side as it is; give other values one by one")
         connections(store, connection)
-        _settle_all(store, choice, names, (unit, connection, kind, why), yes=yes, as_json=as_json)
+        _settle_all(store, choice, names, (unit, connection, kind, why), yes=yes, shown=shown, as_json=as_json)
 
 
 def _settle_one(store: Store, item: int, choice: Choice, names: frozenset[str], *, as_json: bool) -> None:
@@ -94,16 +102,20 @@ def _settle_all(
     wanted: tuple[str, str, str | None, str | None],
     *,
     yes: bool,
+    shown: str | None,
     as_json: bool,
 ) -> None:
     items = _equal(store, *wanted)
     numbers = [one.id for one in items]
+    readable = _readable(store, items, choice)
+    check = _check(store, items, readable, choice)
     if not as_json:
-        item_table(items, choice.at, _values(store, items, choice))
+        item_table(items, choice.at, [_values(one, readable.get(one.id)) for one in items])
         say()
-    if not yes:
-        listed = ", ".join(str(one) for one in numbers)
-        raise Refused(f"nothing was settled: read the {words.count(len(items), 'item')} ({listed}), then add --yes")
+    if shown != check:  # never given without --yes
+        if as_json:
+            printed_json({"items": [_shown_tree(one, choice, one.id in readable) for one in items], "check": check})
+        raise Refused(_unread(numbers, check, yes=yes, shown=shown))
     done, left = resolve_all(store, numbers, choice, names)
     if as_json:
         tree: Tree = [{"id": number, "why": text} for number, text in left.items()]
@@ -136,18 +148,48 @@ def _equal(store: Store, unit: str, connection: str, kind: str | None, why: str 
     return items
 
 
-def _values(store: Store, items: Sequence[Item], choice: Choice) -> list[tuple[str, str]]:
-    """Return both values of each item in a few words, where the person may settle it; else dots."""
-    found = []
+def _readable(store: Store, items: Sequence[Item], choice: Choice) -> dict[int, Plan]:
+    """Return the plans of the items that the person may settle, and whose values they therefore see, by item."""
+    found = {}
     with store.read() as tx:
         for item in items:
             stored = tx.plans.get(item.plan_id or "")
-            if stored is None or settler(stored.plan, item, choice.by, choice.on) is None:
-                found.append(("…", "…"))
-                continue
-            unit = Unit(item.owner or "", item.unit or "")
-            found.append((in_short(item.ours, unit, stored.plan), in_short(item.theirs, unit, stored.plan)))
+            if stored is not None and settler(stored.plan, item, choice.by, choice.on) is not None:
+                found[item.id] = stored.plan
     return found
+
+
+def _values(item: Item, plan: Plan | None) -> tuple[str, str]:
+    """Return both values of an item in a few words; dots without the plan of one who may see them."""
+    if plan is None:
+        return "…", "…"
+    unit = Unit(item.owner or "", item.unit or "")
+    return in_short(item.ours, unit, plan), in_short(item.theirs, unit, plan)
+
+
+def _check(store: Store, items: Sequence[Item], readable: Mapping[int, Plan], choice: Choice) -> str:
+    """Return a short mark of what is shown, of whom it is shown to and of the side that is to be taken."""
+    rows: list[Tree] = [[one.id, one.ours, one.theirs] if one.id in readable else [one.id] for one in items]
+    return Marks(store.installation).of([choice.take, choice.by, rows])[:8]
+
+
+def _unread(numbers: Sequence[int], check: str, *, yes: bool, shown: str | None) -> str:
+    """Return why nothing was settled: the list was not read, or another one was; and what to do."""
+    why = ""
+    if shown is not None:
+        why = "--shown stands for another list, other values or the other side: "
+    elif yes:
+        why = "--yes goes with --shown, the check of the list that was read: "
+    listed = ", ".join(map(str, numbers))
+    return (
+        f"nothing was settled: {why}read the {words.count(len(numbers), 'item')} ({listed}),"
+        f" then add --yes --shown {check}"
+    )
+
+
+def _shown_tree(item: Item, choice: Choice, readable: bool) -> dict[str, Tree]:
+    values: dict[str, Tree] = {"ours": item.ours, "theirs": item.theirs} if readable else {}
+    return head(item, choice.at) | {"values_shown": readable} | values
 
 
 def _choice(take: str | None, value: str | None, complete: str | None, by: str, reason: str | None) -> Choice:

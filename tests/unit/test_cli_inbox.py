@@ -13,7 +13,7 @@ from fhirgoals.cli.main import main
 from fhirgoals.domain.records import Foreign
 from fhirgoals.domain.units import Unit
 from fhirgoals.store import open_store
-from tests.unit.inbox_desk import EHR, GOAL, OTHER, PLAN, STATUS, TEXT, Desk, plan_of
+from tests.unit.inbox_desk import AT, EHR, GOAL, OTHER, PLAN, STATUS, TEXT, Desk, plan_of
 
 THERAPIST = ["--by", "staff-1"]
 OURS, THEIRS, BASE = "The short one", "Their words", "Base words"
@@ -304,30 +304,106 @@ def many(desk: Terminal) -> None:
 ALL = ["resolve", "--all", "--unit", "text", "--connection", EHR, "--take", "theirs"]
 
 
+def check_of(err: str) -> str:
+    """Return the check that a refusal names."""
+    return err.rpartition("--yes --shown ")[2].strip()
+
+
+def read(desk: Terminal, *arguments: str) -> list[str]:
+    """Let a person read the list, and return what they add then."""
+    code, _, err = desk.run(*ALL, *arguments)
+    assert code == 2
+    return [*ALL, *arguments, "--yes", "--shown", check_of(err)]
+
+
 def test_many_are_listed_first_and_settled_after_yes(desk: Terminal) -> None:
-    """Without --yes the list is all that happens; with it each is settled or refused by itself."""
+    """Without --yes the list is all that happens; with it and the list's check each is settled or refused by itself."""
     many(desk)
     before = desk.state()
     code, out, err = desk.run(*ALL, *THERAPIST)
     assert code == 2
     assert OURS in out
     assert THEIRS in out
-    assert "read the 2 items (1, 2), then add --yes" in err
+    assert "read the 2 items (1, 2), then add --yes --shown " in err
     assert desk.state() == before
-    code, out, err = desk.run(*ALL, *THERAPIST, "--yes")
+    code, out, err = desk.run(*ALL, *THERAPIST, "--yes", "--shown", check_of(err))
     assert code == 1
     assert "Settled: 1 item." in out
     assert "item 2: either side moved" in err
     assert [row["id"] for row in desk.json("list")["items"]] == [2, 3]
-    code, out, _ = desk.run(*ALL, *THERAPIST, "--yes", "--json")
+    code, out, _ = desk.run(*read(desk, *THERAPIST), "--json")
     assert code == 2
     assert [one["id"] for one in json.loads(out)["refused"]] == [2]
+
+
+def test_yes_alone_settles_nothing(desk: Terminal) -> None:
+    """Nobody can say that they read a list which they do not name; the refusal names what to read and to add."""
+    many(desk)
+    before = desk.state()
+    code, out, err = desk.run(*ALL, *THERAPIST, "--yes")
+    assert code == 2
+    assert OURS in out
+    assert "--yes goes with --shown" in err
+    assert "read the 2 items (1, 2), then add --yes --shown " in err
+    assert desk.state() == before
+    assert "--shown: goes with --all and --yes" in desk.fails(*ALL, *THERAPIST, "--shown", check_of(err))
+
+
+def test_what_was_not_shown_is_not_settled(desk: Terminal) -> None:
+    """Another value, another item or the other side needs another look: the earlier check does nothing."""
+    desk.item()
+    added = read(desk, *THERAPIST)
+    with desk.store.write() as tx:
+        tx.inbox.close(1, at=AT, reason="cause gone", by=None)
+    desk.seen(description={"text": "Newer words"})
+    desk.item(theirs="Newer words")
+    before = desk.state()
+    code, out, err = desk.run(*added)
+    assert code == 2
+    assert "Newer words" in out
+    assert "--shown stands for another list" in err
+    assert "read the 1 item (2)" in err
+    assert desk.state() == before
+    added = read(desk, *THERAPIST)
+    desk.item(Unit("g-long", "text"), ours="The long one", theirs="Not there")
+    before = desk.state()
+    other_side = ["ours" if one == "theirs" else one for one in read(desk, *THERAPIST)]
+    other_person = ["staff-2" if one == "staff-1" else one for one in read(desk, *THERAPIST)]
+    for arguments in (added, other_side, other_person):
+        code, out, err = desk.run(*arguments)
+        assert code == 2
+        assert "read the 2 items (2, 3)" in err
+    assert desk.state() == before
+    assert desk.run(*read(desk, *THERAPIST))[0] == 1
+
+
+def test_a_program_reads_the_list_of_many_with_its_values_and_its_check(desk: Terminal) -> None:
+    """--json shows what the check stands for: the items, both values to who may settle them, and the check."""
+    many(desk)
+    code, out, err = desk.run(*ALL, *THERAPIST, "--json")
+    assert code == 2
+    shown = json.loads(out)
+    assert [(one["id"], one["ours"], one["theirs"]) for one in shown["items"]] == [
+        (1, OURS, THEIRS),
+        (2, "The long one", "Not there"),
+    ]
+    assert shown["check"] == check_of(err)
+    code, out, err = desk.run(*ALL, *THERAPIST, "--yes", "--shown", "0000", "--json")
+    assert code == 2
+    assert json.loads(out) == shown
+    code, out, _ = desk.run(*ALL, "--by", "it-1", "--json")
+    assert [one["values_shown"] for one in json.loads(out)["items"]] == [False, False]
+    assert not any(secret in out for secret in SECRETS)
+    assert json.loads(out)["check"] != shown["check"]
+    code, out, _ = desk.run(*ALL, *THERAPIST, "--yes", "--shown", shown["check"], "--json")
+    assert code == 1
+    assert [one["item"] for one in json.loads(out)["settled"]] == [1]
 
 
 def test_the_list_of_many_shows_values_only_to_who_may_settle(desk: Terminal) -> None:
     """Another person sees where, and every item is refused."""
     many(desk)
-    code, out, err = desk.run(*ALL, "--by", "it-1", "--yes")
+    code, out, err = desk.run(*read(desk, "--by", "it-1"))
     assert code == 2
     assert not any(secret in out + err for secret in SECRETS)
     assert len(err.splitlines()) == 2
@@ -337,10 +413,10 @@ def test_cases_that_differ_are_settled_kind_by_kind(desk: Terminal) -> None:
     """Conflicts and proposals, and different causes, are not one decision: the refusal says how to name each."""
     many(desk)
     desk.item(Unit("g-long", "text"), "proposal", theirs="x", why="server_holds_less")
-    err = desk.fails(*ALL, *THERAPIST, "--yes")
+    err = desk.fails(*ALL, *THERAPIST)
     assert "--kind conflict --why both_changed: 2" in err
     assert "--kind proposal --why server_holds_less: 1" in err
-    code, _, _ = desk.run(*ALL, *THERAPIST, "--yes", "--kind", "conflict")
+    code, _, _ = desk.run(*read(desk, *THERAPIST, "--kind", "conflict"))
     assert code == 1
 
 
