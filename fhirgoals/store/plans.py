@@ -211,7 +211,8 @@ class Plans:
         rows = self._connection.execute(_SOURCES, {"of": plan_id})
         before = {Unit(owner, name): Source(last, parts) for owner, name, last, parts in rows}
         found = {}
-        for unit, (old, new) in touched.items():
+        for key, (old, new) in touched.items():
+            unit = Unit(*key)
             theirs = (quoted[0], quoted[1][unit]) if quoted is not None and unit in quoted[1] else None
             found[unit] = changed(before.get(unit, OURS), old, new, origin, theirs)
         return found
