@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -195,6 +195,12 @@ class Plans:
         wanted = sa.select(table.c.document).where(table.c.plan_id == plan_id, table.c.rev == rev)
         document = self._connection.scalar(wanted)
         return () if document is None else _reviews_decoder.decode(document).reviews
+
+    def saved_by_people(self, plan_id: str) -> Iterator[tuple[int, datetime]]:
+        """Return the revisions that a person here saved and when, newest first."""
+        table = schema.plan_revisions
+        by_people = sa.select(table.c.rev, table.c.at).where(table.c.plan_id == plan_id, table.c.origin.is_(None))
+        return ((rev, at) for rev, at in self._connection.execute(by_people.order_by(table.c.rev.desc())))
 
     def last_saved(self, plan_id: str, day: date) -> int | None:
         """Return the last revision that was saved on a day or before, or `None`; days are those of UTC."""

@@ -3,20 +3,22 @@
 `on_sign`: up to what the last signed review covers. A review covers the plan as it stood when the first of its
 signatures was put on record, or on that signature's day where this is earlier; it counts once nobody's signature is
 missing. A plan that came into the store with a signed review is covered as it came.
+`quiet_minutes`: up to the last edit here after which nobody edited for so long. What an EHR wrote does not count. What
+may be seen there waits as well where that is new; what may be seen no more is taken back at once, in any way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from fhirgoals.domain.lifecycle import review_state
 from fhirgoals.domain.records import Review
 from fhirgoals.domain.reviews import is_signed
 from fhirgoals.domain.units import same_value
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.view import View, ours_of
+from fhirgoals.sync.view import View, disclosed, ours_of
 
 
 def with_release(tx: Tx, view: View, at: datetime) -> View:
@@ -24,6 +26,9 @@ def with_release(tx: Tx, view: View, at: datetime) -> View:
     match view.config.release:
         case "on_sign" if not view.unfiled:
             return replace(view, released=signed_revision(tx, view, at.date()))
+        case "quiet_minutes" if not view.unfiled:
+            released = quiet_revision(tx, view.plan.id, timedelta(minutes=view.config.quiet_minutes), at)
+            return replace(view, released=released, unshared=_unshared(tx, view, released, at.date()))
         case "on_sign" | "quiet_minutes" | "on_save":
             return view
 
@@ -39,6 +44,37 @@ def not_sent_yet(view: View, on: date) -> frozenset[str]:
         if shown and not same_value(visible.get(unit), pair.ours if pair else None):
             found.add(unit.owner)
     return frozenset(found)
+
+
+def quiet_revision(tx: Tx, plan_id: str, quiet: timedelta, at: datetime) -> int | None:
+    """Return the last revision before the edits that nobody has let rest yet; `None` where all may go."""
+    first, later = None, at
+    for rev, saved in tx.plans.saved_by_people(plan_id):
+        if later - saved >= quiet:
+            break
+        first, later = rev, saved
+    return None if first is None else first - 1
+
+
+def mark_release(tx: Tx, view: View, at: datetime) -> None:
+    """Mark a plan of which something waits for its quiet minutes for the moment at which they are over."""
+    last = next(tx.plans.saved_by_people(view.plan.id), None)
+    if view.unreleased and view.config.release == "quiet_minutes" and last is not None:
+        due = last[1] + timedelta(minutes=view.config.quiet_minutes)
+        tx.dirty.mark(view.plan.id, view.connection, why="edit", at=at, not_before=due)
+
+
+def _unshared(tx: Tx, view: View, released: int | None, on: date) -> frozenset[str]:
+    """Return the ids of the goals, and of the plan, that may be seen there only by an edit that is not released yet."""
+    if released is None:
+        return frozenset()
+    then = tx.plans.at_revision(view.plan.id, released) if released else None
+    seen = disclosed(replace(view, plan=then), on) if then is not None else None
+    taken_back = {key for key, link in view.links.items() if link.state == "withheld"}
+    new = {*disclosed(view, on).goals} - {*(seen.goals if seen else ())}
+    found = {goal for goal in new if ("Goal", goal) not in view.links.keys() - taken_back}
+    none_before = seen is None or seen.plan is None
+    return frozenset(found | ({view.plan.id} if none_before and found else set()))
 
 
 def signed_revision(tx: Tx, view: View, on: date) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from fhirgoals.domain.units import Json, Unit
@@ -37,7 +38,7 @@ from fhirgoals.sync.rebase import outdated, rebased
 from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.refusals import REFUSED_AGAIN
-from fhirgoals.sync.release import with_release
+from fhirgoals.sync.release import mark_release, with_release
 from fhirgoals.sync.together import Together
 from fhirgoals.sync.tree import half_moved, second_look
 from fhirgoals.sync.unlink import finish
@@ -80,12 +81,9 @@ class Runner:
             else:
                 plans = await self._to_look_at(context, plans, counts)
             due = {one.plan_id: one for one in await self.store.read(lambda tx: tx.dirty.take(self.connection, now))}
-            waiting = await self._not_due(plans, due)
             first = await self.store.read(lambda tx: first_of(tx, self.connection))
             for done, plan_id in enumerate(self.charts.queue(plans, allowed)):
                 self.progress(min(done, len(plans)), len(plans))
-                if plan_id in waiting:
-                    continue  # an edit that is not released yet: it can still be taken back without trace
                 if first.holds_back(plan_id) and plan_id not in self.charts.siblings:
                     counts.left_for_later += await self._is_for_there(plan_id)
                     continue
@@ -153,6 +151,11 @@ class Runner:
             first = first.with_plan(plan_id) if outcome.created or outcome.pushed else first
         counts.requests, counts.writes = self.client.requests, 0
         return counts
+
+    def _as_last_time(self, plan_id: str, shown: Json, tx: Tx) -> bool:
+        """Tell whether the EHR may see what it might last time, and no edit waits: of several some may go by now."""
+        before = tx.cursors.get(self.connection, _scope(plan_id))
+        return before == shown and plan_id not in tx.dirty.marked(self.connection, ("edit",))
 
     async def _keep(self, first: First) -> None:
         at = self.clock()
@@ -227,11 +230,6 @@ class Runner:
             raise another_patient(view)
         return Together(context, same_patient=same)
 
-    async def _not_due(self, plans: tuple[str, ...], due: dict[str, DirtyPlan]) -> set[str]:
-        marked = await self.store.read(lambda tx: tx.dirty.marked(self.connection, ("edit",)))
-        released = {plan_id for plan_id, mark in due.items() if "edit" in mark.why}
-        return {plan_id for plan_id in plans if plan_id in marked and plan_id not in released}
-
     async def _one(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         try:
             await self._plan(context, plan_id, mark, counts)
@@ -262,7 +260,7 @@ class Runner:
             view = await watched(context, view, reading.found)
             view, remembered = await self._second_look(view, reading)
             shown = _with_misfiled(shown, view, reading)
-            as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, _scope(plan_id))) == shown
+            as_last_time = await self.store.read(partial(self._as_last_time, plan_id, shown))
             if (
                 mark is None
                 and self.only is None
@@ -343,6 +341,7 @@ class Runner:
             forget_old(tx, self.connection, plan_id, now)
             if mark is not None:
                 tx.dirty.clear(plan_id, self.connection, mark.upto)
+                mark_release(tx, view, now)
 
         await self.store.write(work)
 

@@ -67,6 +67,8 @@ class View:
     """Whether this server's versions move with every change; else an ETag says nothing."""
     released: int | None = None
     """The last revision of ours of which everything may go there by now; `None`: all of them (design 5.9)."""
+    unshared: frozenset[str] = frozenset()
+    """Goals, and the plan, that may be seen there only by an edit that may not go yet."""
     together: bool = False
     """Whether this server takes the calls of a phase as one transaction, all or nothing."""
     leaving: bool = False
@@ -105,8 +107,21 @@ class View:
             and self.sources.get(unit, OURS).last != self.connection
             and (unit.name != "labels" or unit.owner == self.plan.id)
         }
+        late |= {unit for unit in self.revs if self.unshared and self._tells_of(unit)}
         steps = {Unit(unit.owner, f"steps:{unit.member}") for unit in late if unit.family.startswith("step:<id>")}
         return frozenset(late | {step for step in steps if not _stands(step, self.bases)})
+
+    def _tells_of(self, unit: Unit) -> bool:
+        """Tell whether a unit belongs to something that is not to be seen yet, or names it."""
+        if unit.owner in self.unshared:
+            return True
+        named = {*unit.member.split("|")} if unit.owner == self.plan.id else set()
+        for goal in self.plan.goals:
+            if goal.id in self.unshared:
+                named |= {goal.id} if named & {step.id for step in goal.steps} else set()
+            elif unit.family == "parent_map" and goal.id == unit.member and goal.parent:
+                named.add(goal.parent)
+        return bool(named & self.unshared)
 
     @cached_property
     def sent_before(self) -> frozenset[str]:
