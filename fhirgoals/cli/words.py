@@ -171,6 +171,8 @@ WHY: Mapping[str, str] = {
     "two_candidates": "two things there may be this one",
     "unknown_identifier": "a resource there has our identifier and no link",
     "no_longer_disclosed": "it was sent and may no longer be seen there",
+    "not_seen_taken_back": "the EHR did not show it: a later sync looks again, and takes it back if it is there",
+    "not_there": "the EHR did not find it when it was to be deleted: the next sync looks again",
     "changed_here_meanwhile": "it was changed here meanwhile",
     "unchanged_here": "it was not changed here meanwhile",
     "several": "more than one resource there has its identifier",

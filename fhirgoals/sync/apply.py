@@ -24,6 +24,7 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.call import Call, Sent, forgets
 from fhirgoals.sync.context import LEASE_S, Context, stored_as
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.gone import NOTHING_THERE, forget, met_nothing
 from fhirgoals.sync.guard import Stop, Tally, passes
 from fhirgoals.sync.late import give_up
 from fhirgoals.sync.merge import Verdict
@@ -188,6 +189,9 @@ class Writes:
         self, view: View, there: There, call: Call, intent: Intent, answer: Answer, *, first: bool
     ) -> tuple[View, There, Landed | NotLanded]:
         if call.way == "delete" and isinstance(answer, Gone | NotFound):
+            if answer.status in NOTHING_THERE:
+                await self.not_there(view, intent)
+                return view, there, NotLanded("not_there")
             view, there = await self.deleted(view, there, call.key, intent.units)
             return view, there, Landed(await versions_left(self.context.client, call))
         if isinstance(answer, Stored):
@@ -317,25 +321,14 @@ class Writes:
     async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
         """tx2 of a delete: forget link and pairs, so that what is shared again is created anew."""
         at = self.context.clock()
-
-        def work(tx: Tx) -> None:
-            tx.links.delete(view.connection, *key)
-            tx.bases.drop(view.connection, view.plan.id, units)
-            for one in tx.intents.for_plan(view.connection, view.plan.id):
-                if (one.kind, one.local_id) == key:
-                    tx.intents.close(one.id)
-            tx.audit.write(
-                at=at,
-                actor="sync",
-                action="delete",
-                connection=view.connection,
-                plan_id=view.plan.id,
-                detail={"resource": key[0], "units": len(units)},
-            )
-
-        await self._write(work)
+        await self._write(lambda tx: forget(tx, view, key, units, at))
         after = without_link(view, key, units)
         return after, without(there, key, refs_of(after), knowledge_of(after))
+
+    async def not_there(self, view: View, intent: Intent) -> None:
+        """Close a delete that met nothing there; it is forgotten once a later run sees nothing either."""
+        at = self.context.clock()
+        await self._write(lambda tx: met_nothing(tx, view, intent, at))
 
     async def landed(
         self,

@@ -58,6 +58,7 @@ class Terms:
     patient: str
     failed: frozenset[tuple[Kind, str]] = frozenset()
     told: frozenset[tuple[Kind, str]] = frozenset()
+    seen_once: frozenset[tuple[Kind, str]] = frozenset()
 
 
 def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
@@ -102,9 +103,10 @@ def _next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit
         return Pass((call,) if call else (), settled | settled_there)
     calls = builder.retirements(decision.retire)
     kept = tuple(key for key in decision.retire if key in terms.told and builder.would_retire(key))
-    busy = {call.key for call in calls} | terms.failed | set(kept)
-    left = ours.refused == WRONG_CHART and not (calls and ours.retract == "delete")
-    forget = tuple(key for key in decision.retire if key not in busy) if left else ()
+    # A chart is left as a whole: what is still to be taken back there names others by the links that are known of them.
+    hidden = any(place is Place.UNREADABLE for place in there.theirs.places.values())
+    left = ours.refused == WRONG_CHART and not (calls or terms.failed or kept or terms.seen_once or hidden)
+    forget = decision.retire if left else ()
     return Pass(calls, forget=forget, kept=kept)
 
 

@@ -270,15 +270,6 @@ def words_of(tree: Resource) -> tuple[str, str] | None:
     return (kind, words) if isinstance(words, str) else None
 
 
-def unchanged(view: View, reading: Reading) -> bool:
-    """Tell whether everything that is linked still has the content that was last seen, and nothing is missing."""
-    if reading.missing or reading.strays or reading.reported or reading.found.keys() != view.links.keys():
-        return False
-    if reading.given_up or twins(view, reading):
-        return False
-    return all(content_hash(one.tree) == view.links[key].raw_hash for key, one in reading.found.items())
-
-
 def not_answered(connection: str, kind: str, answer: Answer) -> RemoteError:
     """Return the error for an answer that ends a plan's run: it names the connection and the kind of answer only."""
     what = type(answer).__name__.lower()

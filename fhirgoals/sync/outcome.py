@@ -32,7 +32,16 @@ from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.view import View, disclosed, may_be_there, ours_of, refs_of
 
 Why: TypeAlias = Literal[
-    "stale", "refused", "would_not_be_valid", "doubt", "stopped", "several", "other_patient", "later", "not_planned"
+    "stale",
+    "refused",
+    "would_not_be_valid",
+    "doubt",
+    "stopped",
+    "several",
+    "other_patient",
+    "later",
+    "not_planned",
+    "not_there",
 ]
 
 

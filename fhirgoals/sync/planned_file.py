@@ -16,13 +16,13 @@ from fhirgoals.fhir.exact_json import Resource, Tree
 from fhirgoals.sync.call import Call
 from fhirgoals.sync.changes import Reading
 from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.effects import Effects
 from fhirgoals.sync.guard import Stop, Tally
 from fhirgoals.sync.merge import Verdict
 from fhirgoals.sync.newborn import Adoption
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError, Why
 from fhirgoals.sync.planned_items import Item, Marks, item_of, json_of, name_of
 from fhirgoals.sync.reading import Found, There
-from fhirgoals.sync.reconcile import Effects
 from fhirgoals.sync.view import Key, View
 
 Moved: TypeAlias = Literal[

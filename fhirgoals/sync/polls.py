@@ -2,7 +2,7 @@
 
 Where `changes` is `history` or `instant`, a plan without a mark is not read at all. A cursor moves in the transaction
 that marks what was found, to the server's own time when it made the first page, less an overlap: what is committed or
-shown late is found once more. Once a day all plans are marked: no search shows a deletion.
+shown late is found once more. Once a day all plans are marked, whatever `changes` is: no search shows a deletion.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Literal
 
 from fhirgoals.errors import Refused, RemoteError
 from fhirgoals.fhir.exact_json import Resource
@@ -44,19 +45,23 @@ class Asked:
 async def ask(context: Context) -> None:
     """Mark every plan of which something changed at the EHR, and once a day all; raises `RemoteError`.
 
-    Nothing is asked where every plan is read in every run (`changes = hash`).
+    Nothing is asked where every plan is read in every run (`changes = hash`); that each is judged once a day goes for
+    those too.
     """
     config = await context.store.read(lambda tx: _config(tx, context.connection))
-    if config.changes == "hash":
-        return
+    if config.changes != "hash":
+        await _ask_what_changed(context, config, config.changes)
+    at = context.clock()
+    await context.store.write(lambda tx: _sweep(tx, context.connection, at))
+
+
+async def _ask_what_changed(context: Context, config: ConnectionConfig, way: Literal["instant", "history"]) -> None:
     for asked in await context.store.read(lambda tx: _questions(tx, context.connection, config)):
         since = asked.since or context.clock()
-        found = await context.client.changed(asked.kind, _written(since), config.changes, asked.patient)
+        found = await context.client.changed(asked.kind, _written(since), way, asked.patient)
         if asked.patient is not None:
             _check(found, asked.patient, config, context.connection)
         await context.store.write(partial(_note, context=context, config=config, asked=asked, found=found))
-    at = context.clock()
-    await context.store.write(lambda tx: _sweep(tx, context.connection, at))
 
 
 def to_look_at(tx: Tx, connection: str, plans: tuple[str, ...], now: datetime) -> tuple[str, ...]:

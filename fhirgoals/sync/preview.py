@@ -101,6 +101,9 @@ class Planned:
         view, there, result = await self.send(view, there, call)
         return view, there, None if isinstance(result, Landed) else IN_DOUBT
 
+    async def not_there(self, _view: View, _intent: Intent) -> None:
+        """Nothing to clear."""
+
     async def close_intent(self, _intent_id: str) -> None:
         """Nothing to clear."""
 

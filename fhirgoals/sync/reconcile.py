@@ -6,10 +6,9 @@ so a reply that never came, or an edit that came in between, changes what is don
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Protocol
 
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Json, Pair, Unit
@@ -21,11 +20,13 @@ from fhirgoals.sync.calls import Terms, next_pass
 from fhirgoals.sync.changes import MAY_BE_OURS_TWICE, Reading, strays, twins
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import PASSING, Decision, Place, Waiting, carriers, decide
-from fhirgoals.sync.guard import Stop, Tally, tally
+from fhirgoals.sync.effects import Effects
+from fhirgoals.sync.gone import NOT_SEEN
+from fhirgoals.sync.guard import Stop, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
-from fhirgoals.sync.newborn import Adoption, adopt, errors_of, misfiled
+from fhirgoals.sync.newborn import adopt, errors_of, misfiled
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
-from fhirgoals.sync.reading import Found, There
+from fhirgoals.sync.reading import There
 from fhirgoals.sync.recover import MAY_NOT_GO, NOTHING_OPEN, Unsettled
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.unfiled import never_sent
@@ -66,54 +67,6 @@ class Outcome:
     """What the connection's operator should know of its EHR."""
     retracted: list[dict[str, Json]] = field(default_factory=list)
     """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows."""
-
-
-class Effects(Protocol):
-    """What a run does to the world; `preview` has a second set that only notes it."""
-
-    async def guard(self, view: View, planned: Tally) -> Stop | None:
-        """Tell why the guard stops the plan, if it does."""
-        ...
-
-    async def settle(self, view: View, pairs: Mapping[Unit, Pair]) -> View:
-        """Move pairs that are agreed."""
-        ...
-
-    async def adopt(self, view: View, adoption: Adoption) -> View:
-        """Take goals that were born there."""
-        ...
-
-    async def take(self, view: View, plan: Plan, pairs: Mapping[Unit, Pair], verdicts: list[Verdict]) -> View:
-        """Save the EHR's edits as a revision of ours."""
-        ...
-
-    async def send(self, view: View, there: There, call: Call) -> tuple[View, There, Landed | NotLanded]:
-        """Send one call."""
-        ...
-
-    async def send_together(
-        self, view: View, there: There, calls: Sequence[tuple[Call, list[Verdict]]]
-    ) -> tuple[View, There, list[Landed | NotLanded]]:
-        """Send several calls as one, each with what it is about to overwrite; return what became of each."""
-        ...
-
-    async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
-        """Forget a resource that is not ours any more."""
-        ...
-
-    async def note_history(self, view: View, verdicts: list[Verdict]) -> None:
-        """Keep values that the policy does not take."""
-        ...
-
-    async def note_undeliverable(self, view: View, verdicts: list[Verdict]) -> None:
-        """Write the ledger."""
-        ...
-
-    async def finish(
-        self, view: View, found: Mapping[Key, Found], waiting: list[Waiting], not_judged: Collection[Unit]
-    ) -> tuple[int, int]:
-        """Raise what waits for a person, and close what no longer does unless its unit was not judged."""
-        ...
 
 
 async def reconcile(
@@ -199,6 +152,9 @@ class _Run:
 
     async def one_pass(self) -> bool:
         """Do the next thing that is to be done; return whether there may be more."""
+        for key in self.view.gone_for_good & self.view.links.keys():
+            await self._forget(key)
+        self.view = replace(self.view, gone_for_good=frozenset())  # what is made anew in this run stays
         self.decision = self.decide()
         if not self.looked and not self.view.leaving:  # who unlinks a client has said so with a reason
             self.looked = True
@@ -214,7 +170,8 @@ class _Run:
         if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
         failed = frozenset(self.outcome.failed) | self.not_planned
-        terms = Terms(self.view.installation, self.view.patient, failed, told(self.view, self.there))
+        seen_once = self.view.gone_once
+        terms = Terms(self.view.installation, self.view.patient, failed, told(self.view, self.there), seen_once)
         ours = ours_of(self.view, self.today)
         following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
         self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
@@ -225,10 +182,14 @@ class _Run:
                 await self._send(calls)
         self.kept = following.kept
         for key in following.forget:
-            carried = [u for u, pair in self.view.bases.items() if key in carriers(self.view.plan.id, u, pair.theirs)]
-            own = [u for u in self.view.bases if u.owner == key[1] and u not in carried]
-            self.view, self.there = await self.effects.deleted(self.view, self.there, key, [*carried, *own])
+            await self._forget(key)
         return bool(following.calls or following.settled or following.unwritable or following.forget)
+
+    async def _forget(self, key: Key) -> None:
+        """Forget a resource of which nothing of ours is left there, with the pairs of what it carried."""
+        carried = [u for u, pair in self.view.bases.items() if key in carriers(self.view.plan.id, u, pair.theirs)]
+        own = [u for u in self.view.bases if u.owner == key[1] and u not in carried]
+        self.view, self.there = await self.effects.deleted(self.view, self.there, key, [*carried, *own])
 
     async def _agree(self) -> bool:
         """Settle what is equal on both sides and what the policy passes over; nothing of it needs a person."""
@@ -312,7 +273,7 @@ class _Run:
                 self.outcome.operations.extend(describe([call]))
                 if call.creates:
                     self.there = replace(self.there, refs=refs_of(self.view))
-            case NotLanded(why="refused" | "would_not_be_valid" | "several" | "other_patient"):
+            case NotLanded(why="refused" | "would_not_be_valid" | "several" | "other_patient" | "not_there"):
                 self.outcome.failed[call.key] = result.why
             case NotLanded(why="not_planned"):
                 self.not_planned.add(call.key)
@@ -369,6 +330,7 @@ class _Run:
             *strays(self.view, reading),
             *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in self.twins),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
+            *(Waiting("retract", local_id, kind, NOT_SEEN) for kind, local_id in sorted(self.view.gone_once)),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
             *(Waiting("held", goal, "", why) for goal, why in misfiled(self.view, reading)),
         ]

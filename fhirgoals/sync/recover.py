@@ -7,7 +7,7 @@ after ours can be ours, and it is when it equals what was sent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
@@ -112,8 +112,8 @@ class Settling(Protocol):
         """Settle a call that landed; where ETags say nothing it is `only` that one."""
         ...
 
-    async def deleted(self, view: View, there: There, key: Key, units: Collection[Unit]) -> tuple[View, There]:
-        """Settle a delete that landed."""
+    async def not_there(self, view: View, intent: Intent) -> None:
+        """Close a delete of which nothing is seen there."""
         ...
 
     async def repeat(
@@ -274,7 +274,7 @@ async def _updated(
             current = Found(intent.resource_id, tree, answer.etag, answer.version)
         case Gone() | NotFound() if intent.method == "delete":
             await writes.note_history(view, await _went_with_it(context, view, intent))
-            view, there = await writes.deleted(view, there, key, intent.units)
+            await writes.not_there(view, intent)
             return view, there, None
         case Gone() | NotFound():
             await writes.close_intent(intent.id)

@@ -269,7 +269,7 @@ def _mark(tx: Tx, case: Case, at: datetime) -> None:
     """Mark the plan for its connection, unless an edit that is not released yet has marked it for later."""
     connection, plan_id = case.view.connection, case.view.plan.id
     due = {one.plan_id for one in tx.dirty.take(connection, at)}
-    if plan_id in due or plan_id not in tx.dirty.marked(connection):
+    if plan_id in due or plan_id not in tx.dirty.marked(connection, ("edit",)):
         tx.dirty.mark(plan_id, connection, why="decided", at=at)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -22,28 +22,29 @@ from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import Writes
 from fhirgoals.sync.bundles import with_together
-from fhirgoals.sync.changes import Reading, not_answered, read_plan, unchanged, with_listings, without_other_plans
+from fhirgoals.sync.changes import Reading, not_answered, read_plan, with_listings, without_other_plans
 from fhirgoals.sync.charts import Charts, another_patient, care_plans, left_alone
 from fhirgoals.sync.context import LEASE_S, Context
 from fhirgoals.sync.counts import Counts
+from fhirgoals.sync.effects import Effects
 from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
 from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.late import forget_old, noted, with_late
-from fhirgoals.sync.newborn import in_scope, misfiled
+from fhirgoals.sync.looks import earlier, look_again, remember
 from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.polls import ask, to_look_at
 from fhirgoals.sync.preview import Planned
 from fhirgoals.sync.rebase import outdated, rebased
-from fhirgoals.sync.reconcile import Effects, Outcome, reconcile
+from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.refusals import REFUSED_AGAIN
 from fhirgoals.sync.release import mark_release, with_release
 from fhirgoals.sync.together import Together
-from fhirgoals.sync.tree import half_moved, second_look
+from fhirgoals.sync.unchanged import judged_on, scope_of, unchanged
 from fhirgoals.sync.unlink import finish
 from fhirgoals.sync.unversioned import watched
-from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, shown_mark, there_of, with_bases
+from fhirgoals.sync.view import MAPPER_VERSION, View, disclosed, load_view, shown_mark, with_bases
 
 TRIES = 4
 """How often one plan is taken up again in a run where something moved meanwhile (another edit, a lost reply)."""
@@ -143,7 +144,7 @@ class Runner:
             planned = Planned(self.new_id, same, done, links, cleared or stopped, context.today)
             view, left = await recover(context, planned.armed(view), planned)
             reading = await self._read(view, patient, counts)
-            view, _ = await self._second_look(view, reading)
+            view, _ = await look_again(context, view, reading, await earlier(context, plan_id))
             effects: Effects = planned if noted is None else noted.of(planned, view)
             outcome = await reconcile(view, reading, effects, self.clock(), unsettled(left))
             counts.add(outcome)
@@ -154,7 +155,7 @@ class Runner:
 
     def _as_last_time(self, plan_id: str, shown: Json, tx: Tx) -> bool:
         """Tell whether the EHR may see what it might last time, and no edit waits: of several some may go by now."""
-        before = tx.cursors.get(self.connection, _scope(plan_id))
+        before = tx.cursors.get(self.connection, scope_of(plan_id))
         return before == shown and plan_id not in tx.dirty.marked(self.connection, ("edit",))
 
     async def _keep(self, first: First) -> None:
@@ -185,28 +186,6 @@ class Runner:
             lambda tx: tx.inbox.list(open_only=True, connection=self.connection, plan_id=plan_id)
         )
         return frozenset(Unit(item.owner, item.unit) for item in items if item.owner and item.unit)
-
-    async def _second_look(self, view: View, reading: Reading) -> tuple[View, dict[str, list[Json]]]:
-        """Return the view with the children that are to be read once more before they are judged (rule R9)."""
-        there = there_of(view, reading.found, reading.missing)
-        half = half_moved(there.theirs.assembled.values, view.bases)
-        before = await self.store.read(lambda tx: tx.cursors.get(self.connection, _tree_scope(view.plan.id)))
-        again, remembered = second_look(half, before, self.clock(), view.config.overlap_s)
-        return replace(view, read_again=again) if again else view, remembered
-
-    async def _remember(self, plan_id: str, view: View, remembered: dict[str, list[Json]]) -> None:
-        """Keep what was read of half-moved children, and mark the plan for the second reading."""
-        now = self.clock()
-        later = now + timedelta(seconds=view.config.overlap_s)
-
-        def work(tx: Tx) -> None:
-            if (tx.cursors.get(self.connection, _tree_scope(plan_id)) or {}) != remembered:
-                tree: Json = remembered
-                tx.cursors.set(self.connection, _tree_scope(plan_id), tree, now)
-            if view.read_again:
-                tx.dirty.mark(plan_id, self.connection, why="tree", at=now, not_before=later)
-
-        await self.store.write(work)
 
     async def _same_patient(self, view: View, patient: str) -> bool:
         """Tell whether the linked patient still bears the mark of the link (design 5.8).
@@ -239,6 +218,7 @@ class Runner:
 
     async def _plan(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         outcome: Outcome | None = None
+        gone_before = await earlier(context, plan_id)
         for _ in range(TRIES):
             view = await self._view(plan_id)
             shown = shown_mark(view, self.clock().date())
@@ -258,16 +238,16 @@ class Runner:
             recovered = bool(view.intents)
             view, left, reading = await self._both_sides(context, view, patient, counts)
             view = await watched(context, view, reading.found)
-            view, remembered = await self._second_look(view, reading)
-            shown = _with_misfiled(shown, view, reading)
+            view, seen = await look_again(context, view, reading, gone_before)
+            shown = judged_on(shown, view, reading)
             as_last_time = await self.store.read(partial(self._as_last_time, plan_id, shown))
             if (
                 mark is None
                 and self.only is None
                 and outcome is None
                 and as_last_time
+                and not recovered
                 and unchanged(view, reading)
-                and not (recovered or in_scope(view, reading))
             ):
                 counts.read += reading.read
                 await self._count_open({plan_id}, counts)
@@ -276,7 +256,7 @@ class Runner:
             writes: Effects = await self._writes(context, view, patient)
             if self.only is not None:
                 writes, reading = self.only.of(writes), self.only.born(view, reading)
-            await self._remember(plan_id, view, remembered)
+            await remember(context, view, seen)
             try:
                 outcome = await reconcile(view, reading, writes, self.clock(), unsettled(left))
             except Outdated:
@@ -332,7 +312,7 @@ class Runner:
         now = self.clock()
 
         def work(tx: Tx) -> None:
-            tx.cursors.set(self.connection, _scope(plan_id), shown, now)
+            tx.cursors.set(self.connection, scope_of(plan_id), shown, now)
             if outcome is not None and (outcome.failed or outcome.stopped):
                 # What was refused or held back is tried again later: the cause may go without any edit.
                 later = now + REFUSED_AGAIN if "refused" in outcome.failed.values() else None
@@ -383,17 +363,3 @@ class Runner:
         if view.unfiled:
             return await self.store.read(lambda tx: left_alone(tx, view, self.clock().date()))
         return not view.links and not view.intents and disclosed(view, self.clock().date()).plan is None
-
-
-def _tree_scope(plan_id: str) -> str:
-    return f"tree:{plan_id}"
-
-
-def _scope(plan_id: str) -> str:
-    return f"shown:{plan_id}"
-
-
-def _with_misfiled(shown: Json, view: View, reading: Reading) -> Json:
-    """Return the mark with what an unfiled plan's goals wait for: that moves with other plans alone."""
-    waiting = [[goal, why] for goal, why in misfiled(view, reading)]
-    return [shown, *waiting] if waiting else shown

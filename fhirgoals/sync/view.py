@@ -73,6 +73,10 @@ class View:
     """Whether this server takes the calls of a phase as one transaction, all or nothing."""
     leaving: bool = False
     """Whether the client is being unlinked: everything of the plan is taken back there."""
+    gone_once: frozenset[Key] = frozenset()
+    """What may not be there any more and one look did not show: not yet taken back (design 5.10)."""
+    gone_for_good: frozenset[Key] = frozenset()
+    """What a delete of ours took away, as two looks say: to be forgotten."""
     siblings: tuple[str, ...] = ()
     """Of an unfiled plan: the client's other plans."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -111,7 +112,7 @@ async def test_two_swapped_clients_are_mended(way: str) -> None:
 
 
 async def test_left_in_the_chart_each_resource_is_named() -> None:
-    """Under `leave` nothing is written: one item for each resource says that it stays in a chart it is not of."""
+    """Under `leave` nothing is written: one item for each says that it stays in that chart, until two looks miss it."""
     with world(retract="leave") as here:
         first, _ = await swapped(here)
         await unlink(here, first)
@@ -122,6 +123,10 @@ async def test_left_in_the_chart_each_resource_is_named() -> None:
         for kind in ("Goal", "CarePlan"):
             for one in here.sandbox.storage.resources(kind):
                 here.sandbox.storage.delete(kind, one["id"], Precondition())
+        await here.sync()
+        items = await here.store.read(lambda tx: tx.inbox.list(plan_id=first.id))
+        assert [(item.kind, item.why) for item in items] == [("retract", "not_seen_taken_back")] * 15
+        here.now += timedelta(minutes=1)
         await here.sync()
         assert await here.store.read(lambda tx: tx.inbox.list(plan_id=first.id)) == ()
         assert await here.store.read(lambda tx: tx.links.for_plan("ehr-main", first.id)) == ()
