@@ -177,7 +177,7 @@ class Writes:
         if call is None or not self.same_patient or not of_patient(view, call):
             return view, there, MAY_NOT_GO
         view, there, result = await self._go(view, there, call, intent, first=False)
-        return view, there, None if isinstance(result, Landed) else IN_DOUBT
+        return view, there, IN_DOUBT if isinstance(result, NotLanded) and not result.closed else None
 
     async def _go(
         self, view: View, there: There, call: Call, intent: Intent, *, first: bool
@@ -200,11 +200,11 @@ class Writes:
         if why == "refused":
             at = self.context.clock()
             await self._write(lambda tx: note_refusal(tx, view, intent, at))
-        # What is refused for its content was refused the first time too, if it ever came.
-        if (first or isinstance(answer, RefusedAnswer)) and why not in ("doubt", "several", "stale"):
-            # Surely not stored. A call in doubt that was repeated stays one: its first try may have landed.
+        # A repeated call may have landed at its first try; what is refused for its content was refused then too.
+        closed = (first or isinstance(answer, RefusedAnswer)) and why not in ("doubt", "several", "stale")
+        if closed:
             await self._write(lambda tx: tx.intents.close(intent.id))
-        return view, there, NotLanded(why)
+        return view, there, NotLanded(why, closed)
 
     async def finish(
         self, view: View, found: Mapping[Key, Found], waiting: list[Waiting], not_judged: Collection[Unit]
@@ -295,7 +295,7 @@ class Writes:
         subject = stamp.subject(found.tree)
         if subject is not None and refs_of(view).relative(subject) != view.patient:
             await self._write(lambda tx: tx.intents.close(intent.id))
-            return view, there, NotLanded("other_patient")
+            return view, there, NotLanded("other_patient", closed=True)
         if call.creates and not answer.created:
             # It was there already: what stands there need not be what we sent now. `recover` takes it over.
             return view, there, NotLanded("doubt")

@@ -63,9 +63,13 @@ class Landed:
 
 @dataclass(frozen=True)
 class NotLanded:
-    """Nothing was written there, or it is not known (`doubt`); `why` says what the run does next."""
+    """Nothing was written there, or it is not known (`doubt`); `why` says what the run does next.
+
+    `closed`: nothing of it is left to be found out, and its intent is closed.
+    """
 
     why: Why
+    closed: bool = False
 
 
 def would_not_be_valid(call: Call) -> bool:

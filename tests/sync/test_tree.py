@@ -298,6 +298,27 @@ async def test_no_parent_at_all_is_not_what_a_call_left_where_the_ehr_had_given_
     await quiet(here)
 
 
+async def test_a_call_in_doubt_that_is_refused_when_sent_again_keeps_no_child_from_being_judged(here: World) -> None:
+    """It never landed, and the run knows: the place where the child stands now is asked about, not one of before."""
+    await started(here)
+    await take_from(here, OLD, CHILD)
+    await give_to(here, NEW, CHILD)
+    await here.sync()
+    await here.edit(PLAN, OLD, text="Look after myself")
+    plain, late = here.http, Late(here.http, b"Look after myself")
+    here.http = late  # type: ignore[assignment]
+    await here.sync()
+    assert await asked(here) == [("proposal", [NEW])]
+    here.http = plain
+    await take_from(here, NEW, CHILD)
+    await give_to(here, "g-mood", CHILD)
+    here.sandbox.knobs = Knobs(refuse_fields=("Goal.description",))
+    await here.sync()
+    assert await asked(here) == [("proposal", ["g-mood"])]
+    assert ("held", OLD, "Goal") in await here.inbox()
+    await quiet(here)
+
+
 @pytest.mark.parametrize("how", ["comes late", "is sent again"])
 async def test_a_place_given_back_there_after_ours_went_over_its_loss_is_an_edit(how: str) -> None:
     """The EHR's move lost to ours; before that was answered the EHR gave the child back to where both had had it."""
