@@ -30,6 +30,7 @@ Name = Annotated[str, typer.Argument(metavar="CONNECTION")]
 _WHY = {
     "no_resource_with_its_identifier": "not found",
     "several_resources": "found more than once",
+    "not_in_use": "merged or not in use",
     "another_birth_date": "other birth date",
     "another_patient": "another patient's",
 }

@@ -6,9 +6,11 @@ A person, problem or goal that is not linked has no name there: `visible` takes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
 import msgspec
@@ -33,11 +35,36 @@ ROLE_WORDS: Mapping[str, str] = {
 """How an author is named where the EHR does not know the person: by role, never by name."""
 
 
+_PORTS = {"http": 80, "https": 443}
+_ABSOLUTE = re.compile(r"/[A-Z][A-Za-z]+/[^/?#]+")
+
+
 def relative(base_url: str | None, reference: str) -> str:
-    """Return a reference without the EHR's own base and without a version."""
-    if base_url and reference.startswith(base_url.rstrip("/") + "/"):
-        reference = reference[len(base_url.rstrip("/")) + 1 :]
-    return reference.partition("/_history/")[0]
+    """Return a reference without the EHR's own base and without a version.
+
+    However that base is spelled: scheme and host in any case, the scheme's own port named, or the path alone.
+    """
+    reference = reference.partition("/_history/")[0]
+    if reference.startswith("/") or "://" in reference:
+        reference = _without_base(base_url, reference)
+    return reference[1:] if _ABSOLUTE.fullmatch(reference) else reference
+
+
+def _without_base(base_url: str | None, reference: str) -> str:
+    if not base_url:
+        return reference
+    try:
+        base, told = urlsplit(base_url.rstrip("/") + "/"), urlsplit(reference)
+        same = told.path == reference or _server(told) == _server(base)
+    except ValueError:  # no address at all
+        return reference
+    plain = not (told.query or told.fragment)
+    return told.path[len(base.path) :] if same and plain and told.path.startswith(base.path) else reference
+
+
+def _server(address: SplitResult) -> tuple[str, str | None, str | None, int | None]:
+    """Return what an address says of its server; `urlsplit` gives scheme and host in small letters."""
+    return address.scheme, address.username, address.hostname, address.port or _PORTS.get(address.scheme)
 
 
 @dataclass(frozen=True)

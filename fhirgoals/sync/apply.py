@@ -66,10 +66,9 @@ T = TypeVar("T")
 class Writes:
     """The effects of a run: the same methods as `preview.Planned`, which only notes them."""
 
-    def __init__(self, context: Context, *, same_patient: bool = True) -> None:
-        """Write for one plan; `same_patient` says that its patient is still the one who was linked (design 5.8)."""
+    def __init__(self, context: Context) -> None:
+        """Write for one plan, whose patient was looked at (`patient.check_patient`)."""
         self.context = context
-        self.same_patient = same_patient
 
     async def guard(self, view: View, planned: Tally) -> Stop | None:
         """Let the plan's writes pass, or return why not; asked before the first of them."""
@@ -158,7 +157,7 @@ class Writes:
         """Return why a call is not even tried, or `None`."""
         if would_not_be_valid(call):
             return NotLanded("would_not_be_valid")
-        return None if self.same_patient and of_patient(view, call) else NotLanded("other_patient")
+        return None if of_patient(view, call) else NotLanded("other_patient")
 
     def _intent(self, view: View, call: Call) -> Intent:
         operation, body = self.context.new_id(), call.body
@@ -174,7 +173,7 @@ class Writes:
         Returns why it stays open, if it does. One that may no longer go is not repeated; it stays a candidate.
         """
         call = repeated(view, intent, current, then, self.context.today())
-        if call is None or not self.same_patient or not of_patient(view, call):
+        if call is None or not of_patient(view, call):
             return view, there, MAY_NOT_GO
         view, there, result = await self._go(view, there, call, intent, first=False)
         return view, there, IN_DOUBT if isinstance(result, NotLanded) and not result.closed else None

@@ -28,7 +28,9 @@ INSTEAD: Mapping[str, str] = {
     "held": "its cause is to be mended, at the EHR or here with `fhirgoals goal` and `put`; the next sync closes it",
     "gone": "the resource is to be restored at the EHR, or the goal ended here; the next sync closes it",
     "void": "it is to be mended at the EHR, or marked here too with `fhirgoals goal void`; the next sync closes it",
-    "unreadable": "it is to be made readable for us at the EHR; the next sync closes it",
+    "unreadable": "it is to be made readable for us at the EHR, as this client's; the next sync closes it",
+    "patient": "the patient is to be put right at the EHR, or the client unlinked with `fhirgoals patients unlink` and"
+    " found anew; the next sync closes it",
     "retract": "what was sent is to be taken out at the EHR by hand, or shared again here; the next sync closes it",
     "identity": "`fhirgoals ehr match NAME` links it where it is one of our goals; else find out at the EHR whose it is"
     " and mend it there",

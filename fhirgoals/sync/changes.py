@@ -1,7 +1,8 @@
 """Reads one plan's resources from an EHR: by search for the patient, and directly where a search does not show one.
 
 Absence from a search is never a deletion (design 2.6): what is linked and was not found is read by its id. A result
-that belongs to another patient means that the server ignores our question: the run stops and nothing is stored.
+that no link knows and that belongs to another patient means that the server ignores our question: the run stops and
+nothing is stored. What is linked and is no longer the patient's is quarantined alone.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from fhirgoals.fhir.answers import Answer, Forbidden, Gone, NotFound, Stored, Th
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import stamp
-from fhirgoals.mappers.refs import Refs
 from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Kind, Place, Waiting, decide
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.reading import Found, There
+from fhirgoals.sync.subject import Whose, wrong_subject
 from fhirgoals.sync.tree import half_moved
 from fhirgoals.sync.view import Key, View, content_hash, ours_of, refs_of, there_of
 
@@ -39,7 +40,8 @@ class Reading:
     linked to. `reported` are those that a person was told of as what may be ours twice, by kind and id; `late` those
     that a create of ours made for which another one went out. `given_up` are digests of what such creates said.
 
-    `unsure` tells that something of the other plans is in doubt there: what was born may be theirs.
+    `astray` are linked ones that are not the patient's (they are `missing` too: nothing of them is read), each with
+    the reason. `unsure` tells that something of the other plans is in doubt there: what was born may be theirs.
     """
 
     found: Mapping[Key, Found] = field(default_factory=dict)
@@ -49,6 +51,7 @@ class Reading:
     care_plans: tuple[Resource, ...] = ()
     others: tuple[Resource, ...] = ()
     quarantined: int = 0
+    astray: Mapping[Key, Whose] = field(default_factory=dict)
     unsure: bool = False
     reported: frozenset[str] = frozenset()
     late: frozenset[str] = frozenset()
@@ -79,9 +82,12 @@ async def read_plan(client: EhrClient, view: View, patient: str, on: date | None
             if not isinstance(resource_id, str):
                 quarantined += 1
                 continue
-            _check_subject(tree, patient, refs, view.connection)
-            key = by_resource.get((kind, resource_id))
-            if key is not None:
+            key, wrong = by_resource.get((kind, resource_id)), wrong_subject(tree, patient, refs)
+            if key is None and wrong == "other_patient":
+                raise _another_patients(view.connection)
+            if key is not None and wrong is not None:
+                pass  # an index may be behind: it is read itself
+            elif key is not None:
                 found[key] = replace(found_of(resource_id, tree), version=version_of(tree))
             elif any(one.system == view.installation.identifier_system for one in stamp.identifiers(tree)):
                 strays.append(tree)
@@ -90,15 +96,17 @@ async def read_plan(client: EhrClient, view: View, patient: str, on: date | None
             else:
                 care_plans.append(tree)
     known = {key: replace(one, etag=view.links[key].etag) for key, one in found.items() if _as_known(view, key, one)}
-    found, missing = await _read_themselves(client, view, patient, known)
+    found, missing, astray = await _read_themselves(client, view, patient, known)
     there = there_of(view, found, missing)
     if half_moved(there.theirs.assembled.values, view.bases) or (on is not None and _to_move(view, there, on)):
         # The other half of a move may stand there already, and the search not show it yet (rule R9); nor what would
         # make a ring or a second parent of a move of ours (rule R5).
         believed = {key: one for key, one in found.items() if key[0] != "Goal" or key not in known}
-        found, gone = await _read_themselves(client, view, patient, believed)
-        missing |= gone
-    return Reading(found, missing, tuple(strays), tuple(born), tuple(care_plans), quarantined=quarantined)
+        found, gone, wrong_too = await _read_themselves(client, view, patient, believed)
+        missing, astray = missing | gone, astray | wrong_too
+    return Reading(
+        found, missing, tuple(strays), tuple(born), tuple(care_plans), quarantined=quarantined, astray=astray
+    )
 
 
 def _to_move(view: View, there: There, on: date) -> bool:
@@ -126,10 +134,15 @@ def _as_known(view: View, key: Key, shown: Found) -> bool:
 
 async def _read_themselves(
     client: EhrClient, view: View, patient: str, believed: Mapping[Key, Found]
-) -> tuple[dict[Key, Found], dict[Key, Place]]:
-    """Read each linked resource that is not believed as it was shown; return all that is there, and what is not."""
+) -> tuple[dict[Key, Found], dict[Key, Place], dict[Key, Whose]]:
+    """Read each linked resource that is not believed as it was shown; return all that is there, and what is not.
+
+    What is not the patient's is quarantined, alone (design 4): it is returned as unreadable, and by its reason.
+    """
     found: dict[Key, Found] = {}
     missing: dict[Key, Place] = {}
+    astray: dict[Key, Whose] = {}
+    refs = refs_of(view)
     for key, link in view.links.items():
         if key in believed:
             found[key] = believed[key]
@@ -139,7 +152,9 @@ async def _read_themselves(
         answer = await client.read(key[0], link.resource_id)
         match answer:
             case Stored(tree=dict() as tree):
-                _check_subject(tree, patient, refs_of(view), view.connection)
+                if (wrong := wrong_subject(tree, patient, refs)) is not None:
+                    missing[key], astray[key] = Place.UNREADABLE, wrong
+                    continue
                 found[key] = Found(link.resource_id, tree, answer.etag, answer.version)
             case Gone() | NotFound():
                 missing[key] = Place.GONE
@@ -147,7 +162,7 @@ async def _read_themselves(
                 missing[key] = Place.UNREADABLE
             case _:
                 raise not_answered(view.connection, key[0], answer)
-    return found, missing
+    return found, missing, astray
 
 
 def without_other_plans(tx: Tx, view: View, reading: Reading) -> Reading:
@@ -281,10 +296,8 @@ def not_answered(connection: str, kind: str, answer: Answer) -> RemoteError:
     return RemoteError(f"{connection}: reading {kind} was not answered ({what}): {act}")
 
 
-def _check_subject(tree: Resource, patient: str, refs: Refs, connection: str) -> None:
-    subject = stamp.subject(tree)
-    if subject is not None and refs.relative(subject) != patient:
-        raise RemoteError(
-            f"{connection}: the server answered with another patient's resource; nothing was stored: "
-            "it may ignore the search by patient, pause the connection and check it"
-        )
+def _another_patients(connection: str) -> RemoteError:
+    return RemoteError(
+        f"{connection}: the server answered with another patient's resource; nothing was stored: "
+        "it may ignore the search by patient, pause the connection and check it"
+    )

@@ -63,9 +63,22 @@ def fingerprint(identifier: Identifier, birth_date: str | None) -> str:
 
 
 def still_the_same(patient: Resource, mark: str) -> bool:
-    """Tell whether a Patient still bears the fingerprint that it was linked with."""
-    born = patient.get("birthDate")
-    return any(fingerprint(one, born if isinstance(born, str) else None) == mark for one in stamp.identifiers(patient))
+    """Tell whether a Patient still bears the fingerprint that it was linked with, by an identifier still in use."""
+    born, listed = patient.get("birthDate"), patient.get("identifier")
+    used = (
+        [one for one in listed if isinstance(one, dict) and one.get("use") != "old"] if isinstance(listed, list) else []
+    )
+    return any(
+        fingerprint(one, born if isinstance(born, str) else None) == mark
+        for one in stamp.identifiers({"identifier": [*used]})
+    )
+
+
+def replaced(patient: Resource) -> bool:
+    """Tell whether a Patient says that another one took its place."""
+    links = patient.get("link")
+    found = links if isinstance(links, list) else []
+    return any(isinstance(one, dict) and one.get("type") == "replaced-by" for one in found)
 
 
 def known_there(one: Wanted, identifiers: Iterable[Identifier], patient: str | None) -> Resource:
@@ -186,6 +199,8 @@ async def _look(client: EhrClient, one: Wanted, refs: Refs, patients: dict[str, 
     reference = f"{one.kind}/{resource_id}"
     born = tree.get("birthDate")
     mark = fingerprint(identifier, born if isinstance(born, str) else None)
+    if one.kind == "Patient" and (replaced(tree) or tree.get("active") is False or not still_the_same(tree, mark)):
+        return Match(one.kind, one.local_id, "held", reference, "not_in_use"), mark
     if one.birth_date is not None and born != one.birth_date.isoformat():
         return Match(one.kind, one.local_id, "held", reference, "another_birth_date"), mark
     if one.patient_of is not None:

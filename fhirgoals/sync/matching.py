@@ -14,17 +14,17 @@ from typing import Literal, TypeAlias
 from fhirgoals.domain.identity import Installation
 from fhirgoals.domain.records import Plan
 from fhirgoals.errors import Refused
-from fhirgoals.fhir.answers import Stored
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import stamp
 from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.changes import found_of, not_answered, read_plan
+from fhirgoals.sync.changes import found_of, read_plan
 from fhirgoals.sync.context import LEASE_S
-from fhirgoals.sync.identify import still_the_same
+from fhirgoals.sync.patient import doubt_about
 from fhirgoals.sync.rows import link_of
-from fhirgoals.sync.view import Key, View, disclosed, load_view
+from fhirgoals.sync.subject import wrong_subject
+from fhirgoals.sync.view import Key, View, disclosed, load_view, refs_of
 
 Why: TypeAlias = Literal[
     "identifier", "unknown_identifier", "two_identifiers", "several_resources", "linked_already", "other_patient"
@@ -70,11 +70,12 @@ async def propose(
             continue
         taken |= view.links.keys()
         strays = (await read_plan(client, view, patient)).strays
-        same = not strays or await _same_patient(client, view, patient)
+        same = not strays or await doubt_about(client, view, patient) is None
         for tree in strays:
             one = _candidate(tree, known, installation)
             owner = next((each for each in plans if each.id == one.plan_id), None)
-            if owner is not None and not (same and _same_client(owner, plan)):
+            ours = same and wrong_subject(tree, patient, refs_of(view)) is None
+            if owner is not None and not (ours and _same_client(owner, plan)):
                 one = replace(one, why="other_patient")
             found.setdefault((one.kind, one.resource_id), one)
     linked = await store.read(lambda tx: _linked(tx, connection, found))
@@ -162,12 +163,3 @@ def _linked(tx: Tx, connection: str, found: dict[tuple[str, str], Candidate]) ->
 async def _view(store: AsyncStore, connection: str, plan_id: str) -> View:
     installation = store.store.installation
     return await store.read(lambda tx: load_view(tx, connection, plan_id, installation))
-
-
-async def _same_patient(client: EhrClient, view: View, patient: str) -> bool:
-    """Tell whether the linked patient still bears the mark of the link (design 5.8)."""
-    kind, _, resource_id = patient.partition("/")
-    answer = await client.read(kind, resource_id)
-    if not isinstance(answer, Stored) or answer.tree is None:
-        raise not_answered(view.connection, kind, answer)
-    return view.fingerprint is not None and still_the_same(answer.tree, view.fingerprint)

@@ -24,6 +24,7 @@ from fhirgoals.sync.changes import Reading, found_of, version_of, words_of, word
 from fhirgoals.sync.connection import ConnectionConfig
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import link_of
+from fhirgoals.sync.subject import wrong_subject
 from fhirgoals.sync.view import Key, View, refs_of, there_of, with_bases, with_link, with_plan
 from fhirgoals.sync.withdraw import WITHDRAWN
 
@@ -168,11 +169,15 @@ def _wide_enough(config: ConnectionConfig, tree: Resource) -> bool:
 
 def adopt(view: View, reading: Reading, at: datetime) -> Adoption | None:
     """Return what is taken of the goals that were born there, or `None` where there are none."""
-    plan, linked, left = view.plan, view, {}
+    plan, linked = view.plan, view
+    left: dict[str, str] = {}
     links: list[Link] = []
     found: dict[Key, Found] = {}
     for tree in in_scope(view, reading):
         resource_id = str(tree["id"])
+        if (wrong := wrong_subject(tree, view.patient, refs_of(view))) is not None:
+            left[resource_id] = wrong
+            continue
         local_id = view.installation.wire_id("Goal", view.connection, resource_id)
         link = link_of(view, "Goal", local_id, found_of(resource_id, tree), at)
         known = any(one.id == local_id for one in plan.goals)  # linked before: its chart was left and found again

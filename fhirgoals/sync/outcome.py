@@ -23,12 +23,12 @@ from fhirgoals.fhir.answers import (
 )
 from fhirgoals.fhir.answers import Refused as RefusedAnswer
 from fhirgoals.fhir.validate import new_faults
-from fhirgoals.mappers import stamp
 from fhirgoals.store.intents import Intent
 from fhirgoals.sync.call import Call, Sent, Way, forgets
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
+from fhirgoals.sync.subject import wrong_subject
 from fhirgoals.sync.view import View, disclosed, may_be_there, ours_of, refs_of
 
 Why: TypeAlias = Literal[
@@ -119,9 +119,8 @@ def why_not(answer: Answer) -> Why:
 
 
 def of_patient(view: View, call: Call) -> bool:
-    """Tell whether the resource that a call changes is still the linked patient's; `subject` is never merged."""
-    subject = None if call.before is None else stamp.subject(call.before)
-    return subject is None or refs_of(view).relative(subject) == view.patient
+    """Tell whether the resource that a call changes is surely the linked patient's; `subject` is never merged."""
+    return call.before is None or wrong_subject(call.before, view.patient, refs_of(view)) is None
 
 
 def repeated(view: View, intent: Intent, current: Found, then: Plan | None, on: date) -> Call | None:

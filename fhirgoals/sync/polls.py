@@ -59,8 +59,6 @@ async def _ask_what_changed(context: Context, config: ConnectionConfig, way: Lit
     for asked in await context.store.read(lambda tx: _questions(tx, context.connection, config)):
         since = asked.since or context.clock()
         found = await context.client.changed(asked.kind, _written(since), way, asked.patient)
-        if asked.patient is not None:
-            _check(found, asked.patient, config, context.connection)
         await context.store.write(partial(_note, context=context, config=config, asked=asked, found=found))
 
 
@@ -92,6 +90,8 @@ def _questions(tx: Tx, connection: str, config: ConnectionConfig) -> list[Asked]
 def _note(tx: Tx, context: Context, config: ConnectionConfig, asked: Asked, found: Changed) -> None:
     """Mark what was found and move the cursor. Where it is not known what changed, all that it may be is marked."""
     tx.connections.check_fence(context.connection, context.fence)
+    if asked.patient is not None:
+        _check(tx, found, asked.kind, asked.patient, config, context.connection)
     at = context.clock()
     if asked.since is None or not found.complete:
         plans = set(tx.plans.ids()) if asked.patient is None else _of_patient(tx, context.connection, asked.patient)
@@ -129,9 +129,12 @@ def _of_patient(tx: Tx, connection: str, patient: str) -> set[str]:
     return {one.plan.id for one in tx.plans.list() if one.plan.client is not None and one.plan.client.id in clients}
 
 
-def _check(found: Changed, patient: str, config: ConnectionConfig, connection: str) -> None:
-    for tree in found.resources.values():
-        if tree is not None and _subject(tree, config) not in (None, patient):
+def _check(tx: Tx, found: Changed, kind: Kind, patient: str, config: ConnectionConfig, connection: str) -> None:
+    """Refuse what no link knows and is another's; what is linked may have been given to another patient there."""
+    for resource_id, tree in found.resources.items():
+        if tree is None or _subject(tree, config) in (None, patient):
+            continue
+        if tx.links.by_resource(connection, kind, resource_id) is None:
             raise RemoteError(
                 f"{connection}: asked for the changes of one patient, the server answered with another's; nothing was"
                 " stored: it may ignore the search by patient, pause the connection and check it"

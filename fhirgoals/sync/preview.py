@@ -30,7 +30,6 @@ class Planned:
     """Notes instead of writing; `new_id` gives the ids that a server would give."""
 
     new_id: Callable[[], UUID]
-    same_patient: bool = True
     done: list[Tally] = field(default_factory=list)
     links: int = 0
     cleared: bool = True
@@ -67,7 +66,7 @@ class Planned:
         """Take the call as stored as it is."""
         if would_not_be_valid(call):
             return view, there, NotLanded("would_not_be_valid")
-        if not self.same_patient or not of_patient(view, call):
+        if not of_patient(view, call):
             return view, there, NotLanded("other_patient")
         if call.way == "delete":
             view, there = await self.deleted(view, there, call.key, call.units)
@@ -96,7 +95,7 @@ class Planned:
     ) -> tuple[View, There, str | None]:
         """Take a call in doubt as sent again and stored."""
         call = repeated(view, intent, current, then, self.today())
-        if call is None or not self.same_patient or not of_patient(view, call):
+        if call is None or not of_patient(view, call):
             return view, there, MAY_NOT_GO
         view, there, result = await self.send(view, there, call)
         return view, there, None if isinstance(result, Landed) else IN_DOUBT

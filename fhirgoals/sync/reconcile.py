@@ -29,6 +29,7 @@ from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.recover import MAY_NOT_GO, NOTHING_OPEN, Unsettled
 from fhirgoals.sync.rows import origin_of
+from fhirgoals.sync.subject import with_whose
 from fhirgoals.sync.unfiled import never_sent
 from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of, told
 
@@ -60,7 +61,7 @@ class Outcome:
     """Whether the EHR asked to wait or is not to be had: the plan stays marked for the next run."""
     failed: dict[Key, str] = field(default_factory=dict)
     stopped: bool = False
-    """Whether the guard stopped the plan: it is taken up again in every run, until a person clears it."""
+    """Whether the guard stopped the plan, or a resource is not the patient's: each run looks, until a person acted."""
     left_out: bool = False
     """Whether something was not done because the kept preview that is applied does not name it: it stays to be done."""
     notes: list[str] = field(default_factory=list)
@@ -324,7 +325,7 @@ class _Run:
     async def finish(self, reading: Reading) -> None:
         """Raise what waits for a person and count it."""
         waiting = [
-            *self.decision.waiting,
+            *with_whose(self.decision.waiting, reading.astray),
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *(Waiting("held", local_id, kind, MAY_NOT_GO) for kind, local_id in sorted(self.sent_or_not)),
             *strays(self.view, reading),
@@ -336,7 +337,8 @@ class _Run:
         ]
         if self.stop is not None:
             waiting.append(Waiting("guard", self.view.plan.id, "", self.stop.why))
-            self.outcome.stopped = True
+        # It may be given back as it was last seen: nothing but a look tells.
+        self.outcome.stopped = self.stop is not None or bool(reading.astray)
         undeliverable = list(self.decision.units(Action.UNDELIVERABLE).values())
         await self.effects.note_undeliverable(self.view, undeliverable)
         found = {**reading.found, **self.there.found}

@@ -26,6 +26,7 @@ from fhirgoals.sync.landing import both, holds_what_was_sent, maybe_undone, vers
 from fhirgoals.sync.merge import Action, Seen, Verdict
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
+from fhirgoals.sync.subject import wrong_subject
 from fhirgoals.sync.unversioned import AGAIN_REV, differs, gone_over_unseen, overwritten, put_back, trace, usable
 from fhirgoals.sync.view import Key, View, content_hash, last_seen, may_be_there, refs_of
 
@@ -179,8 +180,7 @@ async def _created(
     if len(matches) > 1:
         return view, there, "several"
     [tree] = matches.values()
-    subject = stamp.subject(tree)
-    if subject is None or refs_of(view).relative(subject) != view.patient:
+    if wrong_subject(tree, view.patient, refs_of(view)) is not None:
         return view, there, "other_patient"
     # Without a history our id alone says that it was stored as it was sent.
     by_id = view.config.operation_id_kept and stamp.operation_id(tree) == intent.id
@@ -202,7 +202,13 @@ async def _without_its_identifier(
     """
     result = await context.client.search(intent.kind, [("patient", view.patient or "")])
     linked = {link.resource_id for link in view.links.values()}
-    unknown = [tree for tree in result.entries if isinstance(tree.get("id"), str) and tree["id"] not in linked]
+    unknown = [
+        tree
+        for tree in result.entries
+        if isinstance(tree.get("id"), str)
+        and tree["id"] not in linked
+        and wrong_subject(tree, view.patient, refs_of(view)) is None
+    ]
     first = [await _oldest(context, intent, tree) for tree in unknown if not stamp.identifiers(tree)]
     alike = [one for one in first if _says_the_same(one.tree, body_of(intent))]
     stamped = [one for one in first if view.config.operation_id_kept and stamp.operation_id(one.tree) == intent.id]

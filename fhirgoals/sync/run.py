@@ -14,7 +14,6 @@ from uuid import UUID
 
 from fhirgoals.domain.units import Json, Unit
 from fhirgoals.errors import Bug, InputError, Outdated, Refused, RemoteError
-from fhirgoals.fhir.answers import Stored
 from fhirgoals.fhir.client import EhrClient
 from fhirgoals.store.intents import Intent
 from fhirgoals.store.marks import DirtyPlan
@@ -22,16 +21,16 @@ from fhirgoals.store.threads import AsyncStore
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.apply import Writes
 from fhirgoals.sync.bundles import with_together
-from fhirgoals.sync.changes import Reading, not_answered, read_plan, with_listings, without_other_plans
-from fhirgoals.sync.charts import Charts, another_patient, care_plans, left_alone
+from fhirgoals.sync.changes import Reading, read_plan, with_listings, without_other_plans
+from fhirgoals.sync.charts import Charts, care_plans, left_alone
 from fhirgoals.sync.context import LEASE_S, Context
 from fhirgoals.sync.counts import Counts
 from fhirgoals.sync.effects import Effects
 from fhirgoals.sync.first import First, first_of, keep
 from fhirgoals.sync.guard import so_far, used
-from fhirgoals.sync.identify import still_the_same
 from fhirgoals.sync.late import forget_old, noted, with_late
 from fhirgoals.sync.looks import earlier, look_again, remember
+from fhirgoals.sync.patient import LinkStopsError, check_patient, stands_still, tell
 from fhirgoals.sync.planned_file import Noted, Only
 from fhirgoals.sync.polls import ask, to_look_at
 from fhirgoals.sync.preview import Planned
@@ -137,11 +136,9 @@ class Runner:
             counts.note_release(view, context.today())
             pairs = rebased(view, context.today(), await self._waiting(plan_id))
             view, counts.rebased = with_bases(view, pairs), counts.rebased + len(pairs)
-            same = await self._same_patient(view, patient)
-            if view.unfiled and not same:
-                counts.problems.append(str(another_patient(view)))
+            if await stands_still(self.client, view, patient, counts):
                 continue
-            planned = Planned(self.new_id, same, done, links, cleared or stopped, context.today)
+            planned = Planned(self.new_id, done, links, cleared or stopped, context.today)
             view, left = await recover(context, planned.armed(view), planned)
             reading = await self._read(view, patient, counts)
             view, _ = await look_again(context, view, reading, await earlier(context, plan_id))
@@ -187,31 +184,13 @@ class Runner:
         )
         return frozenset(Unit(item.owner, item.unit) for item in items if item.owner and item.unit)
 
-    async def _same_patient(self, view: View, patient: str) -> bool:
-        """Tell whether the linked patient still bears the mark of the link (design 5.8).
-
-        One who was merged or replaced does not; then nothing is written and a person is told.
-        """
-        if view.leaving:
-            return True  # the chart was the wrong one; each resource's subject is still looked at
-        if view.fingerprint is None:
-            return False
-        kind, _, resource_id = patient.partition("/")
-        answer = await self.client.read(kind, resource_id)
-        if not isinstance(answer, Stored) or answer.tree is None:
-            raise not_answered(view.connection, kind, answer)
-        return still_the_same(answer.tree, view.fingerprint)
-
-    async def _writes(self, context: Context, view: View, patient: str) -> Together:
-        """Return what a run does to a plan; into an unfiled one nothing comes of a patient who is another."""
-        same = await self._same_patient(view, patient)
-        if view.unfiled and not same:
-            raise another_patient(view)
-        return Together(context, same_patient=same)
 
     async def _one(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         try:
             await self._plan(context, plan_id, mark, counts)
+        except LinkStopsError as stop:
+            counts.new_items += await tell(context, stop)
+            await self._count_open({plan_id}, counts)
         except (RemoteError, InputError, Refused, Bug) as error:  # the other plans go on, while the lease is ours
             await self.store.read(lambda tx: tx.connections.check_fence(self.connection, context.fence))
             counts.fail(plan_id, error)
@@ -253,7 +232,8 @@ class Runner:
                 await self._count_open({plan_id}, counts)
                 return
             doubted = outcome is not None and outcome.doubt
-            writes: Effects = await self._writes(context, view, patient)
+            await check_patient(self.client, view, patient)
+            writes: Effects = Together(context)
             if self.only is not None:
                 writes, reading = self.only.of(writes), self.only.born(view, reading)
             await remember(context, view, seen)
@@ -271,12 +251,13 @@ class Runner:
         self, context: Context, view: View, patient: str, counts: Counts
     ) -> tuple[View, list[tuple[Intent, str]], Reading]:
         """Return both sides and the calls that stay open: none landed unseen between the look and the reading."""
-        same = await self._same_patient(view, patient) if view.intents else True
+        if view.intents:
+            await check_patient(self.client, view, patient)
         left: list[tuple[Intent, str]] = []
         reading = Reading()
         for _ in range(TRIES):
             if view.intents:
-                _, left = await recover(context, view, Writes(context, same_patient=same))
+                _, left = await recover(context, view, Writes(context))
                 view = await self._view(view.plan.id)
             before, reading = reading.found, await self._read(view, patient, counts)
             if not moved(view, left, reading.found, before):

@@ -159,7 +159,7 @@ class _Gathered(Writes):
     """Writes whose transactions are gathered, to be carried out as one."""
 
     def __init__(self, writes: Writes) -> None:
-        super().__init__(writes.context, same_patient=writes.same_patient)
+        super().__init__(writes.context)
         self._works: list[Callable[[Tx], object]] = []
 
     async def answered(

@@ -15,7 +15,10 @@ from fhirgoals.errors import Refused
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.decide import WRONG_CHART
 
-__all__ = ["WRONG_CHART", "begin", "chart_of", "finish"]
+__all__ = ["STOPPED", "WRONG_CHART", "begin", "chart_of", "finish"]
+
+STOPPED = "patient"
+"""The kind of the item of a plan that stands still since its client's patient is in doubt there."""
 
 
 def scope_of(client_id: str) -> str:
@@ -50,7 +53,7 @@ def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, re
         tx.cursors.set(connection, scope_of(client_id), {"patient": links[0].reference}, at)
         tx.dirty.mark_all([plan.id for plan in plans], connection, why="unlink", at=at)
         return
-    _forget(tx, connection, client_id)
+    _forget(tx, connection, client_id, at)
 
 
 def _forget_unfiled(tx: Tx, connection: str, plans: list[Plan]) -> None:
@@ -61,10 +64,13 @@ def _forget_unfiled(tx: Tx, connection: str, plans: list[Plan]) -> None:
         tx.bases.drop(connection, plan_id, tx.bases.for_plan(connection, plan_id))
 
 
-def _forget(tx: Tx, connection: str, client_id: str) -> None:
+def _forget(tx: Tx, connection: str, client_id: str, at: datetime) -> None:
     """Forget who the client is there, and the problems and related people of that chart."""
     tx.people.unlink(connection, "Patient", client_id)
     for plan in _plans_of(tx, client_id):
+        for item in tx.inbox.list(open_only=True, connection=connection, plan_id=plan.id):
+            if item.kind == STOPPED:
+                tx.inbox.close(item.id, at=at, reason="unlinked", by=None)
         for problem in plan.problems:
             tx.people.unlink(connection, "Condition", f"{plan.id}/{problem.id}")
         for participant in plan.participants:
@@ -88,5 +94,5 @@ def finish(tx: Tx, connection: str, client_id: str, at: datetime) -> bool:
     if any(tx.links.for_plan(connection, plan.id) or tx.intents.for_plan(connection, plan.id) for plan in plans):
         return False
     tx.cursors.set(connection, scope_of(client_id), {}, at)
-    _forget(tx, connection, client_id)
+    _forget(tx, connection, client_id, at)
     return True
