@@ -191,6 +191,7 @@ WHY: Mapping[str, str] = {
     "two_parents": "the EHR shows it under two goals",
     "would_close_a_ring": "sent, it would stand above itself at the EHR",
     "has_no_wire_form": "there is no FHIR form of what would be sent",
+    "named_in_the_text": "the text there, which somebody at the EHR wrote, still says words of it",
     "taken_back": "it was taken back at the EHR, with what was changed there",
     "too_many_removals": "more would be taken away within a day than is usual",
     "too_many_changes": "more would be changed within a day than is usual",

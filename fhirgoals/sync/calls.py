@@ -26,6 +26,7 @@ from fhirgoals.sync.call import Call, Sent, Way
 from fhirgoals.sync.decide import WRONG_CHART, Decision, Kind, Ours, Place, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.nameable import nameable
+from fhirgoals.sync.narratives import may_be_rewritten
 from fhirgoals.sync.outline import outline_there
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.tree import closes_a_ring, edges_of
@@ -59,6 +60,8 @@ class Terms:
     failed: frozenset[tuple[Kind, str]] = frozenset()
     told: frozenset[tuple[Kind, str]] = frozenset()
     seen_once: frozenset[tuple[Kind, str]] = frozenset()
+    narratives: frozenset[str] = frozenset()
+    """Digests of the narratives that we sent."""
 
 
 def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
@@ -233,7 +236,8 @@ class _Builder:
         sent = {unit: Sent(None, WITHDRAWN_REV) for unit in pairs}
         if self.ours.retract == "delete":
             return Call(kind, local_id, {}, sent, found.resource_id, found.etag, found.tree, "delete")
-        body = withdrawn(key, self.ours.retract, self.there, pairs)
+        rewritten = self._may_rewrite(key, found.tree)
+        body = withdrawn(key, self.ours.retract, self.there, pairs, with_text=not rewritten)
         if self.ours.refused == WRONG_CHART:
             body = stamp.without_identifier(body, self.terms.installation.identifier_system)
         if same(body, found.tree):
@@ -297,10 +301,13 @@ class _Builder:
         return any(value is None and unit in self.ours.hidden for unit, value in units.items())
 
     def _with_narrative(self, body: Resource, merged: Values) -> Resource:
-        if not narrative.is_ours_or_generated(body):
+        if not self._may_rewrite(("CarePlan", self.ours.plan_id), body):
             return body
         title, outline = outline_there(self.ours.plan_id, merged, self.there.refs)
         return narrative.with_text(body, narrative.care_plan_text(title, outline))
+
+    def _may_rewrite(self, key: tuple[Kind, str], tree: Resource) -> bool:
+        return may_be_rewritten(key, tree, self.there, self.terms.narratives)
 
     def _touches(self, goal_id: str, unit: Unit, value: Json) -> bool:
         if unit.owner == goal_id:

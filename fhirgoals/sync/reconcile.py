@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from fhirgoals.domain.records import Plan
-from fhirgoals.domain.units import Json, Pair, Unit
+from fhirgoals.domain.units import Json, Pair, Unit, units
 from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.errors import Outdated
 from fhirgoals.sync.bundles import NOTE, groups
@@ -24,6 +24,7 @@ from fhirgoals.sync.effects import Effects
 from fhirgoals.sync.gone import NOT_SEEN
 from fhirgoals.sync.guard import Stop, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
+from fhirgoals.sync.narratives import NAMED_IN_THE_TEXT, still_named
 from fhirgoals.sync.newborn import adopt, errors_of, misfiled
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
 from fhirgoals.sync.reading import There
@@ -67,7 +68,9 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     """What the connection's operator should know of its EHR."""
     retracted: list[dict[str, Json]] = field(default_factory=list)
-    """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows."""
+    """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows.
+
+    The way `text` is of a resource in whose narrative, written by others, words of it are left."""
 
 
 async def reconcile(
@@ -124,6 +127,7 @@ class _Run:
         self.not_planned: set[Key] = set()
         self.decision = Decision()
         self.kept: tuple[Key, ...] = ()
+        self.named: set[Key] = set()
         self.stop: Stop | None = None
         self.looked = False
         self.left: Mapping[str, str] = {}
@@ -171,8 +175,8 @@ class _Run:
         if self.view.patient is None or self.outcome.again or self.outcome.later:
             return False
         failed = frozenset(self.outcome.failed) | self.not_planned
-        seen_once = self.view.gone_once
-        terms = Terms(self.view.installation, self.view.patient, failed, told(self.view, self.there), seen_once)
+        view, told_before = self.view, told(self.view, self.there)
+        terms = Terms(view.installation, self.view.patient, failed, told_before, view.gone_once, view.narratives)
         ours = ours_of(self.view, self.today)
         following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
         self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
@@ -188,6 +192,7 @@ class _Run:
 
     async def _forget(self, key: Key) -> None:
         """Forget a resource of which nothing of ours is left there, with the pairs of what it carried."""
+        self.named |= self._still_named()  # nothing of it is known here afterwards
         carried = [u for u, pair in self.view.bases.items() if key in carriers(self.view.plan.id, u, pair.theirs)]
         own = [u for u in self.view.bases if u.owner == key[1] and u not in carried]
         self.view, self.there = await self.effects.deleted(self.view, self.there, key, [*carried, *own])
@@ -309,6 +314,10 @@ class _Run:
             {"resource": call.kind, "id": call.local_id, "way": self.view.config.retract, "versions_left": left}
         )
 
+    def _still_named(self) -> set[Key]:
+        """Return the resources whose narrative, which is not ours to write, still says what was taken back."""
+        return still_named(ours_of(self.view, self.today), units(self.view.plan), self.there)
+
     def _took_out(self, call: Call, left: int | None) -> None:
         """Note that references to what may no longer be seen were taken out; older versions still have them."""
         row = {"resource": call.kind, "id": call.local_id, "way": "references", "versions_left": left}
@@ -324,12 +333,19 @@ class _Run:
 
     async def finish(self, reading: Reading) -> None:
         """Raise what waits for a person and count it."""
+        if not (self.outcome.again or self.outcome.later):  # else its turn may still come
+            self.named |= self._still_named()
+        named = sorted(self.named)
+        if self.outcome.retracted:
+            rows = ({"resource": kind, "id": one, "way": "text", "versions_left": None} for kind, one in named)
+            self.outcome.retracted.extend(rows)
         waiting = [
             *with_whose(self.decision.waiting, reading.astray),
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
             *(Waiting("held", local_id, kind, MAY_NOT_GO) for kind, local_id in sorted(self.sent_or_not)),
             *strays(self.view, reading),
             *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in self.twins),
+            *(Waiting("retract", local_id, kind, NAMED_IN_THE_TEXT) for kind, local_id in named),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
             *(Waiting("retract", local_id, kind, NOT_SEEN) for kind, local_id in sorted(self.view.gone_once)),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),

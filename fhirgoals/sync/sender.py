@@ -12,6 +12,7 @@ from fhirgoals.store.intents import Intent
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.call import Call
 from fhirgoals.sync.context import Context
+from fhirgoals.sync.narratives import note_narrative
 from fhirgoals.sync.rows import body_of
 from fhirgoals.sync.view import View, content_hash, may_be_there
 
@@ -90,8 +91,9 @@ def _last_look(context: Context, view: View, calls: Sequence[tuple[Call, Intent]
                 if may_be_there(view, call.key, today) != (call.way == "write"):
                     return False  # what may not be there is not sent; what may be there again is not taken back
             at = context.clock()
-            for _, intent in calls:
+            for call, intent in calls:
                 tx.intents.mark_sent(intent.id, at)
+                note_narrative(tx, view.connection, view.plan.id, call, body_of(intent), at)
             return True
 
         return await context.store.write(look)

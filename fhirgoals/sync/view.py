@@ -28,6 +28,7 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
 from fhirgoals.sync.memo import LastFew
+from fhirgoals.sync.narratives import sent_narratives
 from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
 from fhirgoals.sync.unfiled import begun, where_born
 from fhirgoals.sync.unlink import WRONG_CHART, chart_of
@@ -77,6 +78,8 @@ class View:
     """What may not be there any more and one look did not show: not yet taken back (design 5.10)."""
     gone_for_good: frozenset[Key] = frozenset()
     """What a delete of ours took away, as two looks say: to be forgotten."""
+    narratives: frozenset[str] = frozenset()
+    """Digests of the narratives that were sent for its CarePlan."""
     siblings: tuple[str, ...] = ()
     """Of an unfiled plan: the client's other plans."""
 
@@ -169,6 +172,7 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         fingerprint=marks[0] if marks else None,
         leaving=leaving,
         trusted=trusted(tx, connection),
+        narratives=sent_narratives(tx, connection, plan_id),
     )
 
 

@@ -36,9 +36,12 @@ def withdrawn(
     mode: Literal["leave", "blank", "entered_in_error", "delete"],
     there: There,
     pairs: Mapping[Unit, Pair],
+    *,
+    with_text: bool = False,
 ) -> Resource:
     """Return the resource without what was sent in it; `pairs` are the units that it carried.
 
+    `with_text` keeps its narrative, which is somebody else's.
     What was marked entered in error there stays so.
     """
     kind, local_id = key
@@ -56,7 +59,7 @@ def withdrawn(
     else:
         status: Values = {Unit(local_id, "plan_status"): {"status": _VOID if void else _PLAN_STATUS[mode]}}
         body = careplan.CAREPLAN.to_fhir(_plan(local_id, Push(taken | status, agreed), status, there), tree)
-    return {name: part for name, part in body.items() if name != "text"}
+    return {name: part for name, part in body.items() if with_text or name != "text"}
 
 
 def _goal(local_id: str, record: WireGoal, push: Push, there: There) -> WireGoal:
