@@ -61,9 +61,11 @@ def still_named(ours: Ours, real: Values, there: There) -> set[Key]:
     """Return the resources whose narrative says words of goals and steps that the connection may not see.
 
     `real` are the units of our whole record. What a way of taking back leaves as it is (`leave`) is not looked at, nor
-    a narrative that goes with its resource.
+    a narrative that goes with its resource, nor what the care plan itself still lists: that waits for something else.
     """
-    hidden = {one for unit, value in real.items() if _is_hidden(unit, ours) for one in _phrases(value)}
+    listed = there.theirs.assembled.values
+    gone = [value for unit, value in real.items() if _is_hidden(unit, ours) and not _is_listed(unit, ours, listed)]
+    hidden = {one for value in gone for one in _phrases(value)}
     if not hidden:
         return set()
     seen = {one for unit, value in ours.visible.items() for one in _phrases(value) if _has_words(unit)}
@@ -87,6 +89,12 @@ def _is_hidden(unit: Unit, ours: Ours) -> bool:
     if unit.owner == ours.plan_id:
         return unit.family == "step:<id>.text" or (unit.name == "title" and ours.refused is not None)
     return unit.family in _OF_A_GOAL and unit.owner not in ours.goals
+
+
+def _is_listed(unit: Unit, ours: Ours, listed: Values) -> bool:
+    if unit.owner == ours.plan_id:
+        return unit in listed
+    return bool(listed.get(Unit(ours.plan_id, f"membership:{unit.owner}")))
 
 
 def _has_words(unit: Unit) -> bool:
