@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from uuid import uuid4
 
 from fhirgoals.cli import words
+from fhirgoals.cli.inbox_words import when
 from fhirgoals.cli.output import say, short, table
 from fhirgoals.cli.session import now
 from fhirgoals.domain.records import Plan
@@ -153,7 +155,11 @@ def not_sent_yet(counts: Counts) -> str:
     """Return the line about edits that are not released (design 5.9)."""
     plans = words.count(len(counts.not_sent_yet), "plan")
     places = words.count(sum(counts.not_sent_yet.values()), "place")
-    return f"Not sent yet: what changed in {places} of {plans} waits for a signed review (fhirgoals review sign)."
+    said = f"Not sent yet: what changed in {places} of {plans}"
+    if counts.not_sent_until is None:
+        return f"{said} waits for a signed review (fhirgoals review sign)."
+    due = when(datetime.fromisoformat(counts.not_sent_until))
+    return f"{said} may go from {due} on, if nobody edits it before."
 
 
 def outside_scope(counts: Counts) -> str:

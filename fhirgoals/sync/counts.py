@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import UTC, date
 
 from fhirgoals.domain.units import Json
 from fhirgoals.errors import FhirgoalsError, RemoteError
@@ -34,6 +34,8 @@ class Counts:
     left_for_later: int = 0
     not_sent_yet: dict[str, int] = field(default_factory=dict)
     """How many goals, and the plan, have an edit that waits for its release; by plan."""
+    not_sent_until: str | None = None
+    """When the last of it may go (ISO 8601, UTC), where it waits for quiet minutes and not for a signature."""
     outside: dict[str, int] = field(default_factory=dict)
     """How many goals there are outside the connection's scope; by patient, since each of their plans sees all."""
     unanswered: list[str] = field(default_factory=list)
@@ -69,6 +71,9 @@ class Counts:
         """Note what of a plan is not released yet."""
         if waiting := not_sent_yet(view, on):
             self.not_sent_yet[view.plan.id] = len(waiting)
+            if view.release_at is not None:
+                due = view.release_at.astimezone(UTC).isoformat(timespec="minutes")
+                self.not_sent_until = max(self.not_sent_until or due, due)
 
     @property
     def outside_scope(self) -> int:
@@ -78,5 +83,5 @@ class Counts:
     def as_json(self) -> dict[str, Json]:
         """Return the counts as `sync --json` prints them."""
         shown = asdict(self)
-        del shown["operations"], shown["outside"]
+        del shown["operations"], shown["outside"], shown["broken"]
         return shown | {"outside_scope": self.outside_scope}

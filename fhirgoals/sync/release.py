@@ -27,8 +27,11 @@ def with_release(tx: Tx, view: View, at: datetime) -> View:
         case "on_sign" if not view.unfiled:
             return replace(view, released=signed_revision(tx, view, at.date()))
         case "quiet_minutes" if not view.unfiled:
-            released = quiet_revision(tx, view.plan.id, timedelta(minutes=view.config.quiet_minutes), at)
-            return replace(view, released=released, unshared=_unshared(tx, view, released, at.date()))
+            quiet = timedelta(minutes=view.config.quiet_minutes)
+            released = quiet_revision(tx, view.plan.id, quiet, at)
+            last = next(tx.plans.saved_by_people(view.plan.id), None)
+            due = last[1] + quiet if released is not None and last is not None else None
+            return replace(view, released=released, release_at=due, unshared=_unshared(tx, view, released, at.date()))
         case "on_sign" | "quiet_minutes" | "on_save":
             return view
 
@@ -58,10 +61,8 @@ def quiet_revision(tx: Tx, plan_id: str, quiet: timedelta, at: datetime) -> int 
 
 def mark_release(tx: Tx, view: View, at: datetime) -> None:
     """Mark a plan of which something waits for its quiet minutes for the moment at which they are over."""
-    last = next(tx.plans.saved_by_people(view.plan.id), None)
-    if view.unreleased and view.config.release == "quiet_minutes" and last is not None:
-        due = last[1] + timedelta(minutes=view.config.quiet_minutes)
-        tx.dirty.mark(view.plan.id, view.connection, why="edit", at=at, not_before=due)
+    if view.unreleased and view.release_at is not None:
+        tx.dirty.mark(view.plan.id, view.connection, why="edit", at=at, not_before=view.release_at)
 
 
 def _unshared(tx: Tx, view: View, released: int | None, on: date) -> frozenset[str]:

@@ -184,7 +184,6 @@ class Runner:
         )
         return frozenset(Unit(item.owner, item.unit) for item in items if item.owner and item.unit)
 
-
     async def _one(self, context: Context, plan_id: str, mark: DirtyPlan | None, counts: Counts) -> None:
         try:
             await self._plan(context, plan_id, mark, counts)

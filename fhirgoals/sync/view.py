@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 
 from fhirgoals.domain.disclosure import Disclosed, disclose
@@ -68,6 +68,8 @@ class View:
     """Whether this server's versions move with every change; else an ETag says nothing."""
     released: int | None = None
     """The last revision of ours of which everything may go there by now; `None`: all of them (design 5.9)."""
+    release_at: datetime | None = None
+    """When what waits for its quiet minutes may go, if nobody edits it before."""
     unshared: frozenset[str] = frozenset()
     """Goals, and the plan, that may be seen there only by an edit that may not go yet."""
     together: bool = False

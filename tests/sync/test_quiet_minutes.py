@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from fhirgoals.cli.running import not_sent_yet
 from fhirgoals.domain.commands import RevokeConsent, Withhold
 from tests.sync.test_retract import share_again
 from tests.sync.world import World, started, world
@@ -134,5 +135,8 @@ async def test_the_ehrs_edits_are_read_meanwhile_and_restart_nothing(here: World
 async def test_preview_says_what_sync_does(here: World) -> None:
     """What is not released is not counted as something that would be sent."""
     await here.edit(PLAN, GOAL, text="Up by seven")
+    goes = (here.now + timedelta(minutes=15)).isoformat(timespec="minutes")
     preview = await here.runner().preview()
     assert (preview.pushed, preview.created, preview.not_sent_yet) == (0, 0, {PLAN: 1})
+    assert preview.not_sent_until == goes
+    assert "may go from 6 Nov 2026, " in not_sent_yet(preview)
