@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, get_args
 
 import msgspec
@@ -20,11 +20,9 @@ from fhirgoals.domain.codes import Priority, RevisionReason
 from fhirgoals.domain.commands import Accepted, Actor, AnyCommand, Refusal, decide_command
 from fhirgoals.domain.records import Plan
 from fhirgoals.errors import InputError, Refused
-from fhirgoals.sync.connection import config_of
 
 if TYPE_CHECKING:
     from fhirgoals.store import Tx
-    from fhirgoals.store.connections import Connection
 
 By = Annotated[
     str,
@@ -108,17 +106,16 @@ def carry_out(
         stored = tx.plans.get(plan_id)
         if stored is None:
             raise Refused(f"there is no plan of that id; the store has {', '.join(tx.plans.ids()[:20]) or 'none'}")
-        connections = tx.connections.list()
         command = _with_why(make(stored.plan), why, in_summary=in_summary)
-        names = frozenset(each.name for each in connections)
+        names = frozenset(each.name for each in tx.connections.list())
         answer = decide_command(stored.plan, command, Actor(by), at.date(), rev=stored.rev, connections=names)
         if isinstance(answer, Refusal):
             raise refused(answer)
-        rev = save(tx, answer, stored.rev, by, at, connections)
+        rev = save(tx, answer, stored.rev, by, at)
     _told(answer, rev, said, as_json=as_json)
 
 
-def save(tx: Tx, answer: Accepted, expect: int, by: str, at: datetime, connections: tuple[Connection, ...]) -> int:
+def save(tx: Tx, answer: Accepted, expect: int, by: str, at: datetime) -> int:
     """Save what a command made of a plan; the person is kept by their own id, not by that of their part."""
     person = next((each.ref for each in answer.plan.participants if each.id == by), by)
     return tx.plans.save(
@@ -129,18 +126,7 @@ def save(tx: Tx, answer: Accepted, expect: int, by: str, at: datetime, connectio
         at=at,
         touched=answer.touched,
         summary=answer.revision.summary,
-        not_before=released(connections, at),
     )
-
-
-def released(connections: tuple[Connection, ...], at: datetime) -> dict[str, datetime]:
-    """Return when this edit may go to each connection that waits (design 5.9)."""
-    found: dict[str, datetime] = {}
-    for connection in connections:
-        config = config_of(connection.config)
-        if config.release == "quiet_minutes":
-            found[connection.name] = at + timedelta(minutes=config.quiet_minutes)
-    return found
 
 
 def refused(answer: Refusal) -> Refused:

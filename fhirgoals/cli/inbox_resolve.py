@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from fhirgoals.cli import words
-from fhirgoals.cli.editing import REASONS, one_of, released
+from fhirgoals.cli.editing import REASONS, one_of
 from fhirgoals.cli.inbox_list import head, item_table
 from fhirgoals.cli.inbox_words import field, in_short
 from fhirgoals.cli.output import JsonOption, printed_json, say
@@ -70,7 +70,6 @@ def resolve(
     with session_of(context).open() as store:
         with store.read() as tx:
             known = tx.connections.list()
-        choice = Choice(**{**vars(choice), "not_before": released(known, choice.at)})
         names = frozenset(one.name for one in known)
         if item is not None:
             _settle_one(store, item, choice, names, as_json=as_json)
@@ -234,6 +233,11 @@ def _what(one: Resolved) -> str:
 def _then(one: Resolved) -> str:
     if one.sends:
         return f"It goes to {one.connection} with the next run: fhirgoals sync {one.connection}"
+    if one.may_go_from is not None:
+        when = words.at_time(one.may_go_from)
+        return f"It may go to {one.connection} from {when} on, if nobody edits the plan before."
+    if one.waits:
+        return f"It goes to {one.connection} once a review that covers it is signed."
     if one.take == "theirs":
         return "Nothing is sent."
     return f"Nothing is sent: {one.connection} may not have it."
@@ -249,4 +253,6 @@ def _done_tree(one: Resolved) -> dict[str, Tree]:
         "unit": one.unit.name,
         "revision": one.rev,
         "sends": one.sends,
+        "waits": one.waits,
+        "may_go_from": one.may_go_from.isoformat(timespec="seconds") if one.may_go_from is not None else None,
     }

@@ -11,7 +11,7 @@ from typing import Annotated, cast, get_args
 import msgspec
 import typer
 
-from fhirgoals.cli.editing import released, save
+from fhirgoals.cli.editing import save
 from fhirgoals.cli.output import JsonOption, clean, note, printed_json, say
 from fhirgoals.cli.planfiles import line, not_allowed, read_plan, refusal, with_revision
 from fhirgoals.cli.session import actor, now, session_of
@@ -123,14 +123,13 @@ def _one(
     names = frozenset(one.name for one in connections)
     found = check(plan, names)
     warnings = tuple(line(finding) for finding in found if finding.severity != "error")
-    waits = released(connections, at)
     if stored is None:
         if wrong := errors(found):
             raise refusal(str(path), wrong, _hint(wrong))
         if expect not in (None, 0):
             raise Outdated(f"{path}: plan {plan.id} is not in the store; leave the revision out to put it as a new one")
         changed = touched(None, plan)
-        rev = tx.plans.save(plan, expect=None, by=by, reason=reason, at=at, touched=changed, not_before=waits)
+        rev = tx.plans.save(plan, expect=None, by=by, reason=reason, at=at, touched=changed)
         return Put(plan, rev, True, len(changed), False, warnings)
     if expect is not None and expect != stored.rev:
         raise Outdated(
@@ -149,7 +148,7 @@ def _one(
             # It differs in what is computed and taken from no file, such as SMART letters.
             return Put(stored.plan, stored.rev, False, 0, True, warnings)
         raise not_allowed(path, answer)
-    rev = save(tx, answer, stored.rev, by, at, connections)
+    rev = save(tx, answer, stored.rev, by, at)
     return Put(answer.plan, rev, False, len(answer.touched), False, warnings)
 
 

@@ -26,7 +26,7 @@ _WHY: Mapping[Moved, str] = {
     "changed_there": "changed at the EHR since",
     "not_in_the_file": "new since the preview",
     "no_longer": "no longer to be done",
-    "not_ended": "its plan waits: not released yet, no answer, or past the first run's limit",
+    "not_ended": "its plan waits: no answer, or past the first run's limit",
     "guard": "the guard stopped its plan, see `fhirgoals ehr guard`",
     "not_done": "the EHR did not take it",
 }

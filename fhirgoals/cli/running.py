@@ -9,7 +9,6 @@ from datetime import datetime
 from uuid import uuid4
 
 from fhirgoals.cli import words
-from fhirgoals.cli.inbox_words import when
 from fhirgoals.cli.output import say, short, table
 from fhirgoals.cli.session import now
 from fhirgoals.domain.records import Plan
@@ -125,7 +124,8 @@ async def _with_runner(
 def operations_table(store: Store, counts: Counts) -> None:
     """Print what would be done, plan by plan, with titles for ids."""
     if not counts.operations:
-        say("Nothing: both sides are the same, as far as anything may go.")
+        same = "both sides are the same, as far as anything may go."
+        say("Nothing now." if counts.not_sent_yet else f"Nothing: {same}")
     else:
         with store.read() as tx:
             plans = [stored.plan for stored in tx.plans.list()]
@@ -158,7 +158,7 @@ def not_sent_yet(counts: Counts) -> str:
     said = f"Not sent yet: what changed in {places} of {plans}"
     if counts.not_sent_until is None:
         return f"{said} waits for a signed review (fhirgoals review sign)."
-    due = when(datetime.fromisoformat(counts.not_sent_until))
+    due = words.at_time(datetime.fromisoformat(counts.not_sent_until))
     return f"{said} may go from {due} on, if nobody edits it before."
 
 

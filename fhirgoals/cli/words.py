@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from fhirgoals.cli.output import clean
 from fhirgoals.domain.records import Foreign, OptionalDate
@@ -271,6 +271,12 @@ def on_day(value: OptionalDate) -> str:
             return "a date as the EHR wrote it"
         case date():
             return f"{value.day} {value:%b %Y}"
+
+
+def at_time(at: datetime) -> str:
+    """Return an instant as people write it, to the minute; a part of a minute counts as one."""
+    up = at + timedelta(minutes=1, microseconds=-1)
+    return f"{on_day(up.date())}, {up:%H:%M} UTC"
 
 
 def often(frequency: str) -> str:

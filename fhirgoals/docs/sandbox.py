@@ -19,7 +19,7 @@ called "simulated". What each knob does stands with it in `fhirgoals/sandbox/kno
 To try a connection on it:
 
     fhirgoals sandbox --list                            every variant; `--json` for programs
-    fhirgoals ehr add ehr-main --url http://127.0.0.1:8090/fhir
+    fhirgoals ehr add ehr-main --url http://127.0.0.1:8090/fhir --release on_save
     fhirgoals put examples/01-depression.yaml --by staff-7 --reason initial
     fhirgoals sandbox --variant like_hapi --port 8090 --people
 

@@ -56,12 +56,10 @@ class Dirty:
         """Mark many plans for one connection."""
         self._mark([_row(plan_id, connection, why, at, None) for plan_id in plan_ids])
 
-    def mark_everywhere(
-        self, plan_ids: Sequence[str], *, why: str, at: datetime, not_before: Mapping[str, datetime]
-    ) -> None:
-        """Mark plans for every connection; `not_before` per connection."""
+    def mark_everywhere(self, plan_ids: Sequence[str], *, why: str, at: datetime) -> None:
+        """Mark plans for every connection."""
         names = self._connection.scalars(_CONNECTIONS).all()
-        self._mark([_row(plan_id, name, why, at, not_before.get(name)) for plan_id in plan_ids for name in names])
+        self._mark([_row(plan_id, name, why, at, None) for plan_id in plan_ids for name in names])
 
     def mark_day(self, plan: Plan, connection: str, at: datetime) -> None:
         """Mark the plan for the first day after `at` on which a consent for the connection begins or ends, if one does.

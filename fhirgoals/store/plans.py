@@ -104,13 +104,12 @@ class Plans:
         origin: str | None = None,
         quoted: tuple[str, Mapping[Unit, Json]] | None = None,
         summary: str | None = None,
-        not_before: Mapping[str, datetime] | None = None,
     ) -> int:
         """Save the plan as its next revision and mark it dirty for every connection; return the revision.
 
         `expect` is the revision that was read, `None` for a new plan. `origin` is the connection whose edit this is;
         `quoted` is one from whose values a person took parts, with those values.
-        `not_before` holds a mark of this edit back until then, per connection (release, design 5.9).
+        The mark is due at once, also where edits wait (release, design 5.9): what is taken back may not.
         Raises `Outdated` where the plan moved since or is there already, `Refused` where an id means something else.
         """
         document = _document(plan)
@@ -142,7 +141,7 @@ class Plans:
         self._take_goal_ids(plan, rev)
         People(self._connection).upsert(plan, before=before.plan if before else None, by=by, at=at)
         dirty = Dirty(self._connection)
-        dirty.mark_everywhere([plan.id], why="edit", at=at, not_before=not_before or {})
+        dirty.mark_everywhere([plan.id], why="edit", at=at)
         known = set(self._connection.scalars(_CONNECTIONS))
         for name in sorted(known & {consent.endpoint for consent in plan.disclosure.consents}):
             dirty.mark_day(plan, name, at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
 from fhirgoals.domain.units import Json
 from fhirgoals.errors import FhirgoalsError, RemoteError
@@ -72,7 +72,7 @@ class Counts:
         if waiting := not_sent_yet(view, on):
             self.not_sent_yet[view.plan.id] = len(waiting)
             if view.release_at is not None:
-                due = view.release_at.astimezone(UTC).isoformat(timespec="minutes")
+                due = (view.release_at.astimezone(UTC) + _PART).isoformat(timespec="minutes")
                 self.not_sent_until = max(self.not_sent_until or due, due)
 
     @property
@@ -85,3 +85,7 @@ class Counts:
         shown = asdict(self)
         del shown["operations"], shown["outside"], shown["broken"]
         return shown | {"outside_scope": self.outside_scope}
+
+
+_PART = timedelta(minutes=1, microseconds=-1)
+"""A part of a minute counts as one: what is said to go from then on goes."""

@@ -20,6 +20,9 @@ from fhirgoals.domain.units import same_value
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.view import View, disclosed, ours_of
 
+RELEASE = "release"
+"""Why a plan is marked for the moment at which its quiet minutes are over."""
+
 
 def with_release(tx: Tx, view: View, at: datetime) -> View:
     """Return the view with the last revision of ours that may go to its connection now; `None` where all may."""
@@ -27,11 +30,7 @@ def with_release(tx: Tx, view: View, at: datetime) -> View:
         case "on_sign" if not view.unfiled:
             return replace(view, released=signed_revision(tx, view, at.date()))
         case "quiet_minutes" if not view.unfiled:
-            quiet = timedelta(minutes=view.config.quiet_minutes)
-            released = quiet_revision(tx, view.plan.id, quiet, at)
-            last = next(tx.plans.saved_by_people(view.plan.id), None)
-            due = last[1] + quiet if released is not None and last is not None else None
-            return replace(view, released=released, release_at=due, unshared=_unshared(tx, view, released, at.date()))
+            return _with_rest(tx, view, at)
         case "on_sign" | "quiet_minutes" | "on_save":
             return view
 
@@ -40,8 +39,11 @@ def not_sent_yet(view: View, on: date) -> frozenset[str]:
     """Return the ids of the goals, and of the plan, of which an edit waits for its release."""
     if not view.unreleased:
         return frozenset()
-    visible, found = ours_of(view, on).visible, set()
+    ours = ours_of(view, on)
+    visible, found = ours.visible, set()
     for unit in view.unreleased:
+        if unit.owner not in (view.plan.id, *ours.goals):
+            continue  # it is taken back, whatever was edited in it
         pair = view.bases.get(unit)
         shown = unit in visible or (pair is not None and pair.ours is not None)
         if shown and not same_value(visible.get(unit), pair.ours if pair else None):
@@ -49,26 +51,31 @@ def not_sent_yet(view: View, on: date) -> frozenset[str]:
     return frozenset(found)
 
 
-def quiet_revision(tx: Tx, plan_id: str, quiet: timedelta, at: datetime) -> int | None:
-    """Return the last revision before the edits that nobody has let rest yet; `None` where all may go."""
-    first, later = None, at
-    for rev, saved in tx.plans.saved_by_people(plan_id):
+def mark_release(tx: Tx, view: View, at: datetime) -> None:
+    """Mark a plan of which something waits for its quiet minutes for the moment at which they are over.
+
+    It is a mark of its own: one of an edit is due at once, since what is taken back waits for nothing.
+    """
+    if view.unreleased and view.release_at is not None:
+        tx.dirty.mark(view.plan.id, view.connection, why=RELEASE, at=at, not_before=view.release_at)
+
+
+def _with_rest(tx: Tx, view: View, at: datetime) -> View:
+    """Return the view with the last revision before the edits that nobody has let rest yet, and when those may go."""
+    quiet = timedelta(minutes=view.config.quiet_minutes)
+    released, due, later = None, None, at
+    for rev, saved in tx.plans.saved_by_people(view.plan.id):
         if later - saved >= quiet:
             break
-        first, later = rev, saved
-    return None if first is None else first - 1
-
-
-def mark_release(tx: Tx, view: View, at: datetime) -> None:
-    """Mark a plan of which something waits for its quiet minutes for the moment at which they are over."""
-    if view.unreleased and view.release_at is not None:
-        tx.dirty.mark(view.plan.id, view.connection, why="edit", at=at, not_before=view.release_at)
-
-
-def _unshared(tx: Tx, view: View, released: int | None, on: date) -> frozenset[str]:
-    """Return the ids of the goals, and of the plan, that may be seen there only by an edit that is not released yet."""
+        released, later, due = rev - 1, saved, due or saved + quiet
     if released is None:
-        return frozenset()
+        return view
+    unshared = _unshared(tx, view, released, at.date())
+    return replace(view, released=released, release_at=due, unshared=unshared)
+
+
+def _unshared(tx: Tx, view: View, released: int, on: date) -> frozenset[str]:
+    """Return the ids of the goals, and of the plan, that may be seen there only by an edit that is not released yet."""
     then = tx.plans.at_revision(view.plan.id, released) if released else None
     seen = disclosed(replace(view, plan=then), on) if then is not None else None
     taken_back = {key for key, link in view.links.items() if link.state == "withheld"}

@@ -10,7 +10,7 @@ is judged like any other. The closed item keeps all three values, who decided an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal, TypeAlias
@@ -31,6 +31,7 @@ from fhirgoals.sync.case import MOVED, Case, look, moved, settler, whole_of_thei
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import Ours
 from fhirgoals.sync.merge import Action, Seen, Verdict, judge
+from fhirgoals.sync.release import with_release
 from fhirgoals.sync.rows import note_losing_value, origin_of
 from fhirgoals.sync.view import load_view, ours_of
 
@@ -59,7 +60,7 @@ class Choice:
     """What a person decides, and with what right: `by` their id, `at` when, `because` and `words` why.
 
     With `theirs`, `value` are parts that complete a value of several parts: what the EHR did not say and our rules ask
-    for, such as why a goal was closed. `not_before` is when an edit may go to each connection (release, design 5.9).
+    for, such as why a goal was closed.
     """
 
     take: Take
@@ -68,7 +69,6 @@ class Choice:
     at: datetime
     because: RevisionReason | None = None
     words: str | None = None
-    not_before: Mapping[str, datetime] | None = None
 
     @property
     def on(self) -> date:
@@ -80,7 +80,8 @@ class Choice:
 class Resolved:
     """A decision that was carried out: `rev` is our new revision, `None` where our record stays as it was.
 
-    `sends` tells whether the next run writes to the EHR: not where what is there was taken, nor where ours may not go.
+    `sends` tells whether the next run writes to the EHR: not where what is there was taken, nor where ours may not go,
+    nor where it `waits` for its release: until `may_go_from`, or for a signature where that is `None`.
     """
 
     item_id: int
@@ -90,6 +91,8 @@ class Resolved:
     unit: Unit
     rev: int | None
     sends: bool
+    waits: bool = False
+    may_go_from: datetime | None = None
 
 
 def resolve(
@@ -115,7 +118,7 @@ def resolve(
         after = after_taking(case, take, value, connections)
         _allowed(case.view.plan, after, part, table)
     rev = _saved(tx, case, take, after, choice, part.participant.ref)
-    view = load_view(tx, case.view.connection, case.view.plan.id, installation)
+    view = with_release(tx, load_view(tx, case.view.connection, case.view.plan.id, installation), choice.at)
     now = ours_of(view, choice.on)
     pairs = _pairs(case, take, now)
     tx.bases.settle(case.view.connection, case.view.plan.id, pairs)
@@ -133,7 +136,10 @@ def resolve(
         detail={"item": item_id, "take": take, "field": case.unit.name.partition(":")[0], "rev": rev},
     )
     sends = _sends(case, now, pairs[case.unit])
-    return Resolved(item_id, take, case.view.connection, case.view.plan.id, case.unit, rev, sends)
+    waits = sends and case.unit in now.unreleased
+    when = view.release_at if waits else None
+    goes = sends and not waits
+    return Resolved(item_id, take, view.connection, view.plan.id, case.unit, rev, goes, waits, when)
 
 
 def resolve_all(
@@ -216,7 +222,6 @@ def _saved(tx: Tx, case: Case, take: Take, after: Plan, choice: Choice, person: 
         origin=case.view.connection if take == "theirs" else None,
         quoted=(case.view.connection, {case.unit: case.item.theirs}),
         summary=choice.words,
-        not_before=choice.not_before,
     )
 
 
@@ -247,7 +252,7 @@ def _pairs(case: Case, take: Take, now: Ours) -> dict[Unit, Pair]:
 
 
 def _sends(case: Case, now: Ours, pair: Pair) -> bool:
-    """Tell whether the next run writes the unit at the EHR, as things stand."""
+    """Tell whether the unit is written at the EHR as soon as it may go, as things stand."""
     unit = case.unit
     if case.view.unfiled:
         return False
@@ -266,11 +271,8 @@ def _sends(case: Case, now: Ours, pair: Pair) -> bool:
 
 
 def _mark(tx: Tx, case: Case, at: datetime) -> None:
-    """Mark the plan for its connection, unless an edit that is not released yet has marked it for later."""
-    connection, plan_id = case.view.connection, case.view.plan.id
-    due = {one.plan_id for one in tx.dirty.take(connection, at)}
-    if plan_id in due or plan_id not in tx.dirty.marked(connection, ("edit",)):
-        tx.dirty.mark(plan_id, connection, why="decided", at=at)
+    """Mark the plan for its connection."""
+    tx.dirty.mark(case.view.plan.id, case.view.connection, why="decided", at=at)
 
 
 def _does_not_fit(case: Case) -> str:

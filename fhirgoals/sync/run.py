@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from uuid import UUID
 
 from fhirgoals.domain.units import Json, Unit
@@ -38,7 +37,7 @@ from fhirgoals.sync.rebase import outdated, rebased
 from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.refusals import REFUSED_AGAIN
-from fhirgoals.sync.release import mark_release, with_release
+from fhirgoals.sync.release import RELEASE, mark_release, with_release
 from fhirgoals.sync.together import Together
 from fhirgoals.sync.unchanged import judged_on, scope_of, unchanged
 from fhirgoals.sync.unlink import finish
@@ -108,7 +107,10 @@ class Runner:
         except RemoteError as error:
             counts.problems.append(str(error))
         chosen = await self.store.read(lambda tx: to_look_at(tx, self.connection, plans, self.clock()))
-        await self._count_open(set(plans) - set(chosen), counts)
+        left = set(plans) - set(chosen)
+        await self._count_open(left, counts)
+        for plan_id in await self.store.read(lambda tx: tx.dirty.marked(self.connection, (RELEASE,))) & left:
+            counts.note_release(await self._view(plan_id), context.today())
         return chosen
 
     async def preview(self, *, stopped: bool = False, whole: bool = False, noted: Noted | None = None) -> Counts:
@@ -149,11 +151,6 @@ class Runner:
             first = first.with_plan(plan_id) if outcome.created or outcome.pushed else first
         counts.requests, counts.writes = self.client.requests, 0
         return counts
-
-    def _as_last_time(self, plan_id: str, shown: Json, tx: Tx) -> bool:
-        """Tell whether the EHR may see what it might last time, and no edit waits: of several some may go by now."""
-        before = tx.cursors.get(self.connection, scope_of(plan_id))
-        return before == shown and plan_id not in tx.dirty.marked(self.connection, ("edit",))
 
     async def _keep(self, first: First) -> None:
         at = self.clock()
@@ -218,7 +215,7 @@ class Runner:
             view = await watched(context, view, reading.found)
             view, seen = await look_again(context, view, reading, gone_before)
             shown = judged_on(shown, view, reading)
-            as_last_time = await self.store.read(partial(self._as_last_time, plan_id, shown))
+            as_last_time = await self.store.read(lambda tx: tx.cursors.get(self.connection, scope_of(plan_id))) == shown
             if (
                 mark is None
                 and self.only is None
@@ -299,9 +296,9 @@ class Runner:
                 tx.dirty.mark(plan_id, self.connection, why="held", at=now, not_before=later)
             tx.dirty.mark_day(view.plan, self.connection, now)
             forget_old(tx, self.connection, plan_id, now)
+            mark_release(tx, view, now)
             if mark is not None:
                 tx.dirty.clear(plan_id, self.connection, mark.upto)
-                mark_release(tx, view, now)
 
         await self.store.write(work)
 

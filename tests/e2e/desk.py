@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,23 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    """Every edit may go at once."""
+    with _opened(tmp_path, capsys, "--release", "on_save") as found:
+        yield found
+
+
+@pytest.fixture
+def default_desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    """An edit may go when it is meant to go where nobody says otherwise."""
+    with _opened(tmp_path, capsys) as found:
+        yield found
+
+
+@contextmanager
+def _opened(tmp_path: Path, capsys: pytest.CaptureFixture[str], *release: str) -> Iterator[Desk]:
     with serve({"ehr-main": Sandbox().app}) as urls:
         found = Desk(f"sqlite:///{tmp_path / 'store.db'}", urls["ehr-main"], capsys, tmp_path)
-        found.ok("ehr", "add", "ehr-main", "--url", found.url, "--release", "on_save")
+        found.ok("ehr", "add", "ehr-main", "--url", found.url, *release)
         for name in ("primary-care", "patient-portal", "employer-eap", "school-clinic"):
             found.ok("ehr", "add", name, "--url", found.url)
         files = [str(EXAMPLES / "02-ocd-exposure.yaml"), str(EXAMPLES / "04-therapist-development.yaml")]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 from fhirgoals.store import open_store
-from tests.e2e.desk import BY, EXAMPLES, Desk, desk, unwrapped
+from tests.e2e.desk import BY, EXAMPLES, Desk, default_desk, desk, unwrapped
 
-__all__ = ["desk", "unwrapped"]
+__all__ = ["default_desk", "desk", "unwrapped"]
 
 PRIORITY = "http://terminology.hl7.org/CodeSystem/goal-priority"
 
@@ -170,3 +171,20 @@ def test_an_ehr_that_is_away_is_told_and_nothing_is_lost(desk: Desk) -> None:
         tx.connections.update_config("ehr-main", {**known.config, "base_url": desk.url})
     store.close()
     assert desk.json("sync", "ehr-main")["created"] == 10
+
+
+def test_what_is_not_sent_yet_is_said_by_preview_sync_and_apply(default_desk: Desk) -> None:
+    """By default an edit rests first: none counts it as something to do, and each says from when it may go."""
+    default_desk.armed()
+    file = default_desk.folder / "preview.json"
+    words = r"Not sent yet: what changed in 10 places of 1 plan may go from \d+ \w+ \d+, \d\d:\d\d UTC on, if nobody"
+    for command in (["preview", "ehr-main", "--out", str(file)], ["sync", "ehr-main"], ["apply"]):
+        code, out, err = default_desk.run(*command)
+        assert (code, "error" in err) == (0, False)
+        assert re.search(words, out), out
+        assert "new there" not in out
+    assert default_desk.json("apply", str(file))["writes"] == 0
+    shown, done = default_desk.json("preview", "ehr-main"), default_desk.json("sync", "ehr-main")
+    assert (shown["operations"], done["created"], done["writes"], default_desk.goals()) == ([], 0, 0, {})
+    assert shown["not_sent_yet"] == done["not_sent_yet"] == {"plan-ocd-01": 10}
+    assert shown["not_sent_until"] == done["not_sent_until"] is not None

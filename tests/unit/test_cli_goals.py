@@ -383,13 +383,15 @@ def test_consents_are_listed_and_taken_back(desk: Desk) -> None:
     assert desk.json("consent", "list", "plan-a")["withheld"] == []
 
 
-def test_an_edit_waits_for_its_release(desk: Desk) -> None:
-    """A command's edit marks the plan for each connection, not before the quiet minutes are over."""
+def test_a_withholding_is_looked_at_at_once_whoever_edits_before_and_after(desk: Desk) -> None:
+    """No edit's quiet minutes put off the look that takes back what a client keeps back."""
     desk.ok("goal", "pause", "g-walk", "--reason", "A broken toe", *THERAPIST)
+    desk.ok("withhold", "add", "plan-a", "g-walk", *CLIENT)
+    desk.ok("goal", "note", "g-walk", "--text", "Rests until Monday", *THERAPIST)
     store = open_store(desk.url)
     with store.read() as tx:
-        last = desk.revisions()[-1]
-        assert tx.dirty.take("ehr-main", last.at) == ()
+        [due] = tx.dirty.take("ehr-main", desk.revisions()[-1].at)
+        assert due.why == ("edit",)
     store.close()
 
 

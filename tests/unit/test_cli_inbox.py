@@ -13,7 +13,7 @@ from fhirgoals.cli.main import main
 from fhirgoals.domain.records import Foreign
 from fhirgoals.domain.units import Unit
 from fhirgoals.store import open_store
-from tests.unit.inbox_desk import AT, EHR, GOAL, OTHER, PLAN, STATUS, TEXT, Desk, plan_of
+from tests.unit.inbox_desk import AT, CONFIG, EHR, GOAL, OTHER, PLAN, STATUS, TEXT, Desk, plan_of
 
 THERAPIST = ["--by", "staff-1"]
 OURS, THEIRS, BASE = "The short one", "Their words", "Base words"
@@ -194,6 +194,21 @@ def test_a_closure_that_lacks_its_reason_says_how_to_complete_it(desk: Terminal)
     done = desk.json("resolve", "1", "--take", "theirs", "--with", example, *THERAPIST)
     assert (done["take"], done["sends"]) == ("value", True)
     assert desk.plan().goal(GOAL).closure_reason == "achieved"
+
+
+def test_a_decision_says_when_its_value_may_go(desk: Terminal) -> None:
+    """With the next run, after the quiet minutes, or with a signature: as the connection has it."""
+    for release, then in (
+        ("on_save", "with the next run"),
+        ("quiet_minutes", "if nobody edits the plan before"),
+        ("on_sign", "once a review that covers it is signed"),
+    ):
+        with desk.store.write() as tx:
+            tx.connections.update_config(EHR, {**CONFIG, "release": release})
+        desk.base(TEXT, "Base words", "Base words")
+        item = desk.item(ours=desk.plan().goal(GOAL).text)
+        out = desk.ok("resolve", str(item.id), "--value", f'"Words for {release}"', *THERAPIST)
+        assert then in out
 
 
 def test_dates_codes_people_and_foreign_values_are_in_words(desk: Terminal) -> None:

@@ -14,7 +14,7 @@ from fhirgoals.store import Store, open_store
 from fhirgoals.sync.case import DECIDED, INSTEAD, equal_cases, settler, with_unseen
 from fhirgoals.sync.resolve import DECIDED_REV, BreaksRuleError, Choice, resolve_all
 from tests.plans import replace
-from tests.unit.inbox_desk import AT, EHR, GOAL, OTHER, PLAN, STATUS, TEXT, Desk, plan_of
+from tests.unit.inbox_desk import AT, CONFIG, EHR, GOAL, OTHER, PLAN, STATUS, TEXT, Desk, plan_of
 
 
 @pytest.fixture
@@ -71,14 +71,26 @@ def test_a_value_leaves_both_as_rejected(desk: Desk) -> None:
         assert tx.plans.unit_revs(PLAN)[TEXT].origin is None
 
 
-def test_an_edit_that_is_not_released_yet_is_not_hurried(desk: Desk) -> None:
-    """An edit waits to be sent until ten o'clock: a decision in between does not mark the plan for now."""
-    later = AT + timedelta(days=1)
-    desk.edit(replace(desk.plan(), title="Another title"), not_before={EHR: later})
+def test_a_decision_is_due_at_once_although_an_edit_waits_for_its_release(desk: Desk) -> None:
+    """The plan is looked at in the next run; what may not go yet is held there, and nothing else is."""
+    at = AT + timedelta(hours=1)
+    with desk.store.write() as tx:
+        tx.dirty.mark(PLAN, EHR, why="release", at=AT, not_before=at + timedelta(days=1))
     desk.resolve(desk.item(), "ours")
     with desk.store.read() as tx:
-        assert tx.dirty.take(EHR, AT + timedelta(hours=2)) == ()
-        assert [one.plan_id for one in tx.dirty.take(EHR, later)] == [PLAN]
+        assert [one.why for one in tx.dirty.take(EHR, at)] == [("decided",)]
+
+
+def test_a_value_that_waits_for_its_release_is_not_said_to_go_with_the_next_run(desk: Desk) -> None:
+    """It is an edit here like any other: told is from when it may go, or that it waits for a signature."""
+    waits = []
+    for release in ("quiet_minutes", "on_sign"):
+        with desk.store.write() as tx:
+            tx.connections.update_config(EHR, {**CONFIG, "release": release})
+        done = desk.resolve(desk.item(ours=desk.plan().goal(GOAL).text), "value", value=f"New words, {release}")
+        waits.append((done.sends, done.waits, done.may_go_from))
+        desk.base(TEXT, "Base words", "Base words")
+    assert waits == [(False, True, AT + timedelta(hours=1, minutes=15)), (False, True, None)]
 
 
 def test_a_mark_that_is_taken_meanwhile_does_not_swallow_the_decision(desk: Desk) -> None:
