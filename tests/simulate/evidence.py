@@ -147,10 +147,13 @@ class Evidence:
         return False
 
     def _alive(self, item: Item) -> Any:
-        """Return what an item says of the EHR, without the parents that are void by now: their edges count nowhere."""
+        """Return what an item says of the EHR, without the parents that are void by now, there or here: their edges
+        count nowhere.
+        """
         if not item.unit.startswith("parent_map:") or not isinstance(item.theirs, list):
             return item.theirs
-        return [parent for parent in item.theirs if parent not in self.log.void]
+        void = {goal for goal, sides_ in self.log.void.items() if sides_ & {item.connection, "here"}}
+        return [parent for parent in item.theirs if parent not in void]
 
     def stands_for_resource(self, item: Item, key: Key) -> bool:
         if not item.open or not item.whole:

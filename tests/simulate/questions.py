@@ -91,8 +91,11 @@ def _not_gone(case: Evidence, item: Item) -> str | None:
 def _settled_by_policy(case: Evidence, item: Item) -> bool:
     """Tell whether an EHR's two parents, of which one is ours, are a clash that the policy decides.
 
-    Over a place that another EHR gave, and that this one may not see, nothing of theirs is taken without a person.
+    Over a place that another EHR gave, or of a goal that is withheld, nothing of theirs is taken without a person: this
+    one may not see it.
     """
+    if {item.unit.partition(":")[2], said(item.unit, item.ours)} & case.log.withheld:
+        return False
     above, mine = parts(item.unit, item.theirs) - {said(item.unit, item.theirs)}, said(item.unit, item.ours)
     edits = [edit for edit in case.log.edits if edit.key == key_of(item)]
     wrote = {edit.side for edit in edits if edit.value == mine}

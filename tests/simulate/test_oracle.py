@@ -424,6 +424,20 @@ def test_the_place_under_a_void_parent_is_explained_by_what_was_decided_on_it() 
     assert finished.moved() == set()
 
 
+def test_two_parents_there_of_which_another_ehr_lost_one_are_explained_by_the_item_about_both(
+    finished: Finished,
+) -> None:
+    """An edge counts where its goal stands, whatever became of that one elsewhere."""
+    finished.give_child("g-b", "g-a2")
+    finished.world.noted(1, A, ("g-a2", "parent"), "g-b", "g-a")
+    assert "silent" in finished.moved()
+    finished.ask("conflict", PLAN, "parent_map:g-a2", ["g-a"], ["g-a", "g-b"])
+    finished.world.log.void["g-a"] = {"ehr-b"}
+    assert "silent" not in finished.moved()
+    finished.world.log.void["g-a"] = {A}
+    assert "silent" in finished.moved()
+
+
 def test_a_step_without_an_id_that_the_ehr_rewords_is_another_step(finished: Finished) -> None:
     """The old one is taken out there with its status and the new one added; both may stand on both sides afterwards."""
     world = finished.world
@@ -794,6 +808,18 @@ def test_a_question_about_a_child_of_a_void_goal_that_nobody_moved_is_needless(f
     finished.world.log.void["g-a"] = {A}
     finished.ask("proposal", PLAN, "parent_map:g-a1", ["g-a"], None)
     assert "needless" in finished.moved()
+
+
+def test_two_parents_of_a_goal_that_is_withheld_are_a_question() -> None:
+    """The policy may settle what the EHR could see."""
+    finished = _finished(Cell("plain", "auto-theirs"))
+    finished.give_child("g-b", "g-a2")
+    finished.world.noted(1, A, ("g-a2", "parent"), "g-b", "g-a")
+    finished.ask("conflict", PLAN, "parent_map:g-a2", ["g-a"], ["g-a", "g-b"], why="over_a_hidden_value")
+    assert "needless" in finished.moved()
+    finished.world.log.withheld.add("g-a2")
+    finished.world.log.ever_withheld.add("g-a2")
+    assert "needless" not in finished.moved()
 
 
 def test_a_plan_that_the_share_of_changes_stopped_is_needless(finished: Finished) -> None:
