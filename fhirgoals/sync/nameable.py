@@ -49,3 +49,9 @@ def _left(unit: Unit, value: Json, goals: Collection[str], values: Values) -> Js
 
 def _goal_of(step: Json) -> Json:
     return step.get("goal") if isinstance(step, dict) else None
+
+
+def is_shown(unit: Unit, plan_id: str, goals: Collection[str]) -> bool:
+    """Tell whether the goals that a unit is about may be seen; else it is taken back, wherever its value came from."""
+    ends = unit.member.split("|") if unit.family in ("parent_map", "relations") else []
+    return unit.owner in (plan_id, *goals) and {*ends[:1], *ends[2:]} <= {*goals}

@@ -28,6 +28,7 @@ from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
 from fhirgoals.sync.memo import LastFew
+from fhirgoals.sync.nameable import is_shown
 from fhirgoals.sync.narratives import sent_narratives
 from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
 from fhirgoals.sync.unfiled import begun, where_born
@@ -267,7 +268,7 @@ def _ours_of(view: View, on: date) -> Ours:
     }
     real = _UNITS.of(view.plan, None, lambda: units(view.plan))
     hidden = {unit: value for unit, value in real.items() if unit not in seen}
-    kept = {unit: real[unit] for unit in elsewhere & real.keys() if unit.owner in (view.plan.id, *shown.goals)}
+    kept = {unit: real[unit] for unit in elsewhere & real.keys() if is_shown(unit, view.plan.id, shown.goals)}
     return Ours(
         view.plan.id,
         view.rev,

@@ -81,13 +81,15 @@ class Evidence:
     def stands_in_a_double(self, name: str, key: Key, value: str) -> bool:
         """Tell whether a value stands in one of two resources of its goal that was reported: it is told with it.
 
-        A child's place stands on its parent's resource, and leads to one of the child's.
+        A child's place stands on its parent's resource, and leads to one of the child's; so does what comes after what.
         """
         if name not in self.world.boxes:
             return False
         storage = self.world.boxes[name].storage
         standing = sides.bodies(storage, "Goal")
-        for goal in (key[0], *value.split("+")) if key[1] == "parent" else (key[0],):
+        head, _, member = key[1].partition(" ")
+        ends = value.split("+") if head == "parent" else (member,) if head == "after" else ()
+        for goal in (key[0], *ends):
             of_goal = [id_ for (where, id_), own in self.log.resources.items() if (where, own) == (name, goal)]
             twins = [id_ for id_ in of_goal if id_ in standing]
             if len(twins) < 2 or self.cell.detects_doubles or not self.told_of_double(goal):
