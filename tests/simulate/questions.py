@@ -32,9 +32,7 @@ def needless(case: Evidence) -> Iterator[str]:
             yield f"needless: {where}: the policy settles two parents"
             continue
         touched = any(edit.key == key and edit.side == item.connection for edit in case.log.edits)
-        # Of what was withheld a call may have landed that nobody could settle any more.
-        void_there = any(item.connection in where for where in case.log.void.values())
-        if not touched and not (case.log.ever_withheld and void_there):
+        if not touched:
             yield f"needless: {where}: nobody at the EHR wrote it"
             continue
         if case.log.ever_withheld or (case.log.void and key[1] not in TAKEN_AT_ONCE):

@@ -144,6 +144,22 @@ async def test_a_step_that_another_ehr_reworded_meanwhile_is_not_shared_again_wi
     assert all(one.get("description") for one in details)
 
 
+async def test_what_another_ehr_moved_is_referred_to_by_nothing_once_it_is_withheld(here: World) -> None:
+    """Its new place may not be told here, and its old one goes with it: no question is asked about that."""
+    await started(here)
+    own = f"Goal/{here.goals()[EMPTY]['id']}"
+    plan = await here.plan(PLAN)
+    goals = tuple(msgspec.structs.replace(one, parent="g-selfcare") if one.id == GOAL else one for one in plan.goals)
+    await here.put(msgspec.structs.replace(plan, goals=goals), origin="ehr-other")
+    await here.sync()
+    assert own in everything(here)
+    await withhold(here, PLAN, GOAL)
+    await here.sync()
+    await here.sync()
+    assert own not in everything(here)
+    assert await here.inbox() == []
+
+
 @pytest.mark.parametrize("how", ["refused", "revoked", "expired"])
 async def test_the_end_of_a_consent_takes_everything_back(here: World, how: str) -> None:
     """Refused, revoked, or expired by the calendar: no word of the plan is left in a current version."""
