@@ -338,7 +338,6 @@ def test_a_reported_double_that_was_put_under_a_goal_is_told_with_it() -> None:
     twin = finished.world.boxes[A].storage.create("Goal", body).version
     finished.world.log.resources[A, twin.id] = "g-b"
     finished.world.noted(1, A, ("g-b", "parent"), "g-a1", "-")
-    finished.world.noted(2, A, ("g-a1", "after g-b"), "yes", "-")
     assert finished.moved() == {"doubled", "lost"}
     parent, body = finished.resource("g-a1")
     edge = json.loads(json.dumps(finished.edge("g-b")).replace(finished.resource("g-b")[0], twin.id))
