@@ -10,7 +10,7 @@ import typer
 
 from fhirgoals.cli import words
 from fhirgoals.cli.inbox_list import head, how_closed
-from fhirgoals.cli.inbox_words import author_here, field, place, roles, rows, version_there, when
+from fhirgoals.cli.inbox_words import author_here, field, place, roles, rows, version_there
 from fhirgoals.cli.output import JsonOption, clean, note, printed_json, say, table
 from fhirgoals.cli.session import actor, now, one_word, session_of
 from fhirgoals.domain.records import Plan
@@ -155,7 +155,7 @@ class _Told:
             who, since = author_here(self.case, self.last)
             version, stored = version_there(self.case)
             lines.append(("changed by", "", who, "not said" + (f" (version {clean(version)})" if version else "")))
-            lines.append(("changed on", "", since, when(stored) if stored else ""))
+            lines.append(("changed on", "", since, words.when(stored) if stored else ""))
         table(("", "last agreed", "here", f"at {self.there}"), lines)
 
     def _choices(self) -> None:

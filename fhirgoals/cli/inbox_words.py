@@ -172,11 +172,6 @@ def _day(value: str) -> str:
         return value
 
 
-def when(at: datetime) -> str:
-    """Return an instant as people write it."""
-    return f"{words.on_day(at.date())}, {at:%H:%M} UTC"
-
-
 def author_here(case: Case, last: UnitRev | None) -> tuple[str, str]:
     """Return who last changed the unit here, and when."""
     if last is None:
@@ -184,7 +179,7 @@ def author_here(case: Case, last: UnitRev | None) -> tuple[str, str]:
     part = next((one for one in case.view.plan.participants if last.by in (one.id, one.ref)), None)
     who = show_words.person(case.view.plan, part.id) if part is not None else last.by
     source = f", from {last.origin}" if last.origin is not None and last.origin != last.by else ""
-    return who + source, when(last.at)
+    return who + source, words.when(last.at)
 
 
 def version_there(case: Case) -> tuple[str | None, datetime | None]:

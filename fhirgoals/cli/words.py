@@ -273,10 +273,14 @@ def on_day(value: OptionalDate) -> str:
             return f"{value.day} {value:%b %Y}"
 
 
+def when(at: datetime) -> str:
+    """Return an instant as people write it."""
+    return f"{on_day(at.date())}, {at:%H:%M} UTC"
+
+
 def at_time(at: datetime) -> str:
     """Return an instant as people write it, to the minute; a part of a minute counts as one."""
-    up = at + timedelta(minutes=1, microseconds=-1)
-    return f"{on_day(up.date())}, {up:%H:%M} UTC"
+    return when(at + timedelta(minutes=1, microseconds=-1))
 
 
 def often(frequency: str) -> str:

@@ -242,15 +242,20 @@ class Unanswered:
         return Failure("timeout", sent=True)
 
 
+async def withheld_without_an_answer(here: World, *, arrives: bool) -> None:
+    """Push the plan, withhold a goal of it, and lose the reply of its delete or the call itself."""
+    await started(here)
+    await here.sync()
+    await withhold(here, PLAN, GOAL)
+    plain, here.http = here.http, Unanswered(here.http, arrives=arrives)  # type: ignore[assignment]
+    await here.sync()
+    here.http = plain
+
+
 async def test_a_delete_that_was_not_answered_is_done_when_two_runs_see_nothing() -> None:
     """It arrived: the second look forgets the link, and what is shared again is made anew."""
     with world(retract="delete") as here:
-        await started(here)
-        await here.sync()
-        await withhold(here, PLAN, GOAL)
-        plain, here.http = here.http, Unanswered(here.http, arrives=True)  # type: ignore[assignment]
-        await here.sync()
-        here.http = plain
+        await withheld_without_an_answer(here, arrives=True)
         here.now += timedelta(minutes=1)
         await here.sync()
         await rest(here)
@@ -263,12 +268,7 @@ async def test_a_delete_that_was_not_answered_is_done_when_two_runs_see_nothing(
 async def test_a_delete_that_was_lost_is_sent_again_when_its_goal_is_to_be_seen_again() -> None:
     """It never arrived, and the run that looked for it could not see the goal."""
     with world(retract="delete") as here:
-        await started(here)
-        await here.sync()
-        await withhold(here, PLAN, GOAL)
-        plain, here.http = here.http, Unanswered(here.http, arrives=False)  # type: ignore[assignment]
-        await here.sync()
-        here.http = plain
+        await withheld_without_an_answer(here, arrives=False)
         with hidden(here, 404):
             await here.sync()
         await here.sync()
