@@ -23,7 +23,7 @@ from fhirgoals.mappers.overlay_plan import overlay_care_plan
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
 from fhirgoals.sync.call import Call, Sent, Way
-from fhirgoals.sync.decide import WRONG_CHART, Decision, Kind, Ours, Place, carriers
+from fhirgoals.sync.decide import WRONG_CHART, Decision, Kind, Ours, Place, Retract, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.nameable import nameable
 from fhirgoals.sync.narratives import may_be_rewritten
@@ -203,46 +203,53 @@ class _Builder:
         return tuple(calls), settled
 
     def retirements(self, keys: Iterable[tuple[Kind, str]]) -> tuple[Call, ...]:
-        """Return the calls that take resources back: first those that no other of them refers to."""
-        done = self.terms.failed | self.terms.told
-        left = {key: self.there.found[key] for key in keys if key in self.there.found and key not in done}
-        calls = [call for key in left if (call := self._retirement(key)) is not None]
+        """Return the calls that take resources back: those to be deleted once nothing refers to them any more."""
+        left = {key: self.there.found[key] for key in keys if key in self.there.found and key not in self.terms.failed}
         if self.ours.retract != "delete":
-            return tuple(calls)
-        names = {call.key: f"{call.kind}/{call.resource_id}" for call in calls}
-        named = {call.key: references_in(left[call.key].tree) for call in calls}
-        free = [
-            call
-            for call in calls
-            if not any(names[call.key] in found for key, found in named.items() if key != call.key)
-        ]
-        return tuple(free or calls[:1])
+            calls = (self._withdrawal(key, self.ours.retract) for key in left if key not in self.terms.told)
+            return tuple(call for call in calls if call is not None)
+        names = {key: f"{key[0]}/{one.resource_id}" for key, one in left.items()}
+        named = {key: references_in(one.tree) for key, one in self.there.found.items()}
+        # Who still names one that is not to be deleted could not be written to: the words go, what is left of it waits.
+        stay = {key for key in named.keys() - left.keys() if self.there.theirs.place(*key) is Place.PRESENT}
+        kept = {key for key, name in names.items() if any(name in named[one] for one in stay)}
+        blank = [call for key in kept - self.terms.told if (call := self._withdrawal(key, "blank")) is not None]
+        if blank:
+            return tuple(sorted(blank, key=lambda call: call.key))
+        go = [key for key in left if key not in kept]
+        free = [key for key in go if not any(names[key] in named[one] for one in go if one != key)]
+        return tuple(self._delete(key) for key in free or go[:1])
 
     def would_retire(self, key: tuple[Kind, str]) -> bool:
         """Tell whether anything of ours is left in a resource that is to be taken back."""
-        return key in self.there.found and self._retirement(key) is not None
+        way: Retract = "blank" if self.ours.retract == "delete" else self.ours.retract
+        return key in self.there.found and self._withdrawal(key, way) is not None
 
-    def _retirement(self, key: tuple[Kind, str]) -> Call | None:
+    def _withdrawal(self, key: tuple[Kind, str], way: Retract) -> Call | None:
         kind, local_id = key
         found = self.there.found[key]
-        theirs = self.ours.born_there | self.there.theirs.assembled.born_there
-        if self.ours.retract == "delete":
-            theirs = frozenset()
-        pairs = {
-            unit: pair
-            for unit, pair in self.bases.items()
-            if unit not in theirs and key in carriers(self.ours.plan_id, unit, pair.ours, pair.theirs)
-        }
+        pairs = self._carried(key, self.ours.born_there | self.there.theirs.assembled.born_there)
         sent = {unit: Sent(None, WITHDRAWN_REV) for unit in pairs}
-        if self.ours.retract == "delete":
-            return Call(kind, local_id, {}, sent, found.resource_id, found.etag, found.tree, "delete")
         rewritten = self._may_rewrite(key, found.tree)
-        body = withdrawn(key, self.ours.retract, self.there, pairs, with_text=not rewritten)
+        body = withdrawn(key, way, self.there, pairs, with_text=not rewritten)
         if self.ours.refused == WRONG_CHART:
             body = stamp.without_identifier(body, self.terms.installation.identifier_system)
         if same(body, found.tree):
             return None
         return Call(kind, local_id, body, sent, found.resource_id, found.etag, found.tree, "withdraw")
+
+    def _delete(self, key: tuple[Kind, str]) -> Call:
+        kind, local_id = key
+        found = self.there.found[key]
+        sent = {unit: Sent(None, WITHDRAWN_REV) for unit in self._carried(key)}
+        return Call(kind, local_id, {}, sent, found.resource_id, found.etag, found.tree, "delete")
+
+    def _carried(self, key: tuple[Kind, str], theirs: frozenset[Unit] = frozenset()) -> Mapping[Unit, Pair]:
+        return {
+            unit: pair
+            for unit, pair in self.bases.items()
+            if unit not in theirs and key in carriers(self.ours.plan_id, unit, pair.ours, pair.theirs)
+        }
 
     def removes(self, call: Call) -> bool:
         """Tell whether a call takes a child from a parent: such calls go before those that only add."""

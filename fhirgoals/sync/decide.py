@@ -6,7 +6,7 @@ and what waits for a person. It writes nothing and knows nothing of HTTP; `calls
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias, assert_never
@@ -16,7 +16,7 @@ from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.members import with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
 from fhirgoals.sync.nameable import nameable
-from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent, places_of
+from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent, living, places_of
 from fhirgoals.sync.unreleased import NOT_RELEASED, before_release, held_back
 
 Kind: TypeAlias = Literal["Goal", "CarePlan"]
@@ -71,10 +71,14 @@ class Ours:
 
 @dataclass(frozen=True)
 class Theirs:
-    """The EHR's side: its units, and how each resource of ours stands there, by kind and our id."""
+    """The EHR's side: its units, and how each resource of ours stands there, by kind and our id.
+
+    `under_void` are the void goals that list a child there, by the child: their edges do not count.
+    """
 
     assembled: Assembled
     places: Mapping[tuple[Kind, str], Place]
+    under_void: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def place(self, kind: Kind, local_id: str) -> Place:
         """Return how a resource stands there; one that was never linked is absent."""
@@ -322,22 +326,25 @@ def _child(unit: Unit, ours: Ours, theirs: Theirs, pair: Pair | None, doubtful: 
     """Return a child's place in the tree as both sides have it.
 
     The edges of a parent that is gone, void (here or there) or unreadable are unknown, not removed: they count on
-    neither side, and the child is judged by those that are left (rule R13).
+    neither side, and the child is judged by those that are left (rule R13). One that was moved to them alone waits.
     """
     dead = {goal for (kind, goal), place in theirs.places.items() if kind == "Goal" and place in _DEAD} | ours.void
-    mine = ours.visible.get(unit)
-    there = _alive(theirs.assembled.values.get(unit), dead)
+    mine, shown = ours.visible.get(unit), theirs.assembled.values.get(unit)
+    there = living(shown, dead)
     held = theirs.assembled.held.get(unit)
     if theirs.place("Goal", unit.member) is Place.GONE and unit not in ours.hidden:
         held = held or "resource_gone"
     if set(mine or ()) & dead and (pair is None or not same_value(mine, pair.ours)):
         held = held or "parent_is_not_there"
+    astray = {*theirs.under_void.get(unit.member, ()), *(shown or ())}.difference(pair.theirs or () if pair else ())
+    if there is None and astray and unit not in ours.hidden:  # that is no place, and not the top either
+        there, held = sorted(astray), held or "parent_is_not_there"
     values = (mine, there, pair and pair.ours, pair and pair.theirs)
     if doubtful.intersection(carriers(ours.plan_id, unit, *values)):
         held = held or "in_doubt"
     return Seen(
         unit=unit,
-        pair=pair and Pair(pair.ours, _alive(pair.theirs, dead), pair.rev),
+        pair=pair and Pair(pair.ours, living(pair.theirs, dead), pair.rev),
         ours=mine,
         theirs=there,
         rev=ours.revs.get(unit, 0),
@@ -346,10 +353,6 @@ def _child(unit: Unit, ours: Ours, theirs: Theirs, pair: Pair | None, doubtful: 
         kept=ours.elsewhere.get(unit),
         held=held,
     )
-
-
-def _alive(parents: Json, dead: set[str]) -> Json:
-    return [parent for parent in parents or () if parent not in dead] or None
 
 
 def _resources(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:

@@ -29,6 +29,7 @@ from fhirgoals.sync.merge import Action, Seen, Verdict, changed
 from fhirgoals.sync.reading import Found, There
 from fhirgoals.sync.rows import body_of, sent_units
 from fhirgoals.sync.subject import wrong_subject
+from fhirgoals.sync.tree import NOWHERE
 from fhirgoals.sync.view import View, disclosed, may_be_there, ours_of, refs_of
 
 Why: TypeAlias = Literal[
@@ -207,6 +208,7 @@ def _moved_by_it(unit: Unit, sent: Sent, view: View, before: There, after: There
     """Return the parents that were agreed there, with what a call to one of them changed.
 
     What the child had left when the call was decided is agreed no more: given back since, it is an edit of the EHR's.
+    So is no parent at all, where it had left everything (`NOWHERE`): somebody there took away what they had given it.
     Where it took away one of several, of which somebody there had added another, all of them are the last known place:
     no parent at all, later, is what they made of it and not what the call left.
     """
@@ -215,4 +217,4 @@ def _moved_by_it(unit: Unit, sent: Sent, view: View, before: There, after: There
     agreed = set(pair.theirs or ()).difference(sent.left) if pair else set()
     if was - now and now - agreed:
         return sorted(was)
-    return sorted((agreed - (was - now)) | (now - was)) or None
+    return sorted((agreed - (was - now)) | (now - was)) or (NOWHERE if sent.left else None)

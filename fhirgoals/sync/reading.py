@@ -124,9 +124,20 @@ def read_there(
     }
     known = knowledge.known
     assembled: Assembled = assemble(plan_id, alive, care_plan, refs, known, knowledge.ids, knowledge.taken_out)
+    void = {local_id: record for local_id, record in goals.items() if record is not alive[local_id]}
     again = dict.fromkeys(knowledge.read_again, "read_again")
     held = {**again, **_unreadable(plan_id, families, assembled.values.keys() | known.keys()), **assembled.held}
-    return There(plan_id, found, goals, care_plan, Theirs(replace(assembled, held=held), places), refs)
+    theirs = Theirs(replace(assembled, held=held), places, _listed_by(void, refs))
+    return There(plan_id, found, goals, care_plan, theirs, refs)
+
+
+def _listed_by(void: Mapping[str, WireGoal], refs: Refs) -> dict[str, list[str]]:
+    """Return the void goals that list each child as their milestone."""
+    parents: dict[str, list[str]] = {}
+    for local_id, record in sorted(void.items()):
+        for child in sorted({refs.goal(one.target) or "" for one in record.relations if one.type == "milestone"}):
+            parents.setdefault(child, []).append(local_id)
+    return parents
 
 
 _Record: TypeAlias = WireGoal | WireCarePlan | None

@@ -6,18 +6,28 @@ or two, and two moves at two places can close a ring that nobody wrote (design 5
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Final
 
 from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value
 
 Edges = dict[str, frozenset[str]]
 """The parents of each child."""
 
+NOWHERE: Final[list[Json]] = []
+"""A child's agreed place at the EHR that it had left when our call was decided, the EHR having given it another: not
+the same as none at all."""
+
 
 def edges_of(values: Values) -> Edges:
     """Return the parents of each child that has one."""
     return {unit.member: frozenset(value) for unit, value in values.items() if unit.family == "parent_map" and value}
+
+
+def living(parents: Json, dead: Collection[str]) -> Json:
+    """Return a child's parents without those that are dead, in the terms of its unit; `NOWHERE` stays as it is."""
+    return parents if parents == NOWHERE else [parent for parent in parents or () if parent not in dead] or None
 
 
 def places_of(plan_id: str, goals: Iterable[str]) -> frozenset[Unit]:

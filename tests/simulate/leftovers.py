@@ -27,6 +27,8 @@ def left_standing(case: Evidence, name: str) -> Iterator[str]:
             " ".join(f"{item.owner} {item.unit} {item.text}" for item in case.waiting if item.connection == name)
         )
     )
+    # What the EHR refuses to have written stays as it is, and an item says so of the resource that it refuses.
+    refused = {one.owner for one in case.waiting if one.connection == name and one.why == "refused" and one.whole}
     storage = case.world.boxes[name].storage
     for id_, body in sides.bodies(storage, "CarePlan").items():
         if id_ in local and PLAN not in asked:
@@ -40,7 +42,7 @@ def left_standing(case: Evidence, name: str) -> Iterator[str]:
         for _, target in sides.relations(body):
             other = local.get(target)
             named = {own, other} & hidden
-            told = named & (asked | units)
+            told = named & (asked | units) or own in refused
             if named and other is not None and not told and not _drawn_there(case, name, own, other):
                 yield f"leak: {own} and {other} still refer to each other at {name}"
         if own in hidden and case.world.retract != "leave" and own not in asked | units:

@@ -666,6 +666,17 @@ def test_a_reference_to_a_withheld_goal_that_stays_is_a_leak(finished: Finished)
     assert "g-a and g-a1 still refer" in said
 
 
+@pytest.mark.parametrize(("owner", "leaks"), [("g-a", False), ("g-b", True)])
+def test_a_reference_in_what_the_ehr_refuses_is_told_of_by_the_item_of_that_resource(
+    finished: Finished, owner: str, leaks: bool
+) -> None:
+    """The refusal is of the resource that refers to the withheld goal; one of another goal says nothing of it."""
+    finished.world.log.withheld.add("g-a1")
+    finished.world.log.ever_withheld.add("g-a1")
+    finished.ask("held", owner, "Goal", None, None, why="refused")
+    assert ("g-a and g-a1 still refer" in "\n".join(judge(finished.world).leak)) is leaks
+
+
 def test_a_step_that_only_an_ehr_has_may_refer_to_a_withheld_goal(finished: Finished) -> None:
     """It never came into our record, so nothing of it is ours to take out; one of ours that refers to it is a leak."""
     finished.world.log.steps["Ax009"] = "there-9"

@@ -12,6 +12,7 @@ from fhirgoals.domain.units import Json, Pair, Unit, Values
 from fhirgoals.mappers.assemble import Assembled
 from fhirgoals.sync.decide import WRONG_CHART, Decision, Key, Kind, Ours, Place, Theirs, Waiting, carriers, decide
 from fhirgoals.sync.merge import Action, Seen, Verdict
+from fhirgoals.sync.tree import NOWHERE
 from tests.sync.test_merge import Fixed
 
 PLAN = "plan-1"
@@ -204,8 +205,10 @@ def tree_case(
     void: frozenset[str] = kwargs.pop("void", frozenset())  # type: ignore[assignment]
     side = ours({unit: mine} if mine else {}, void=void, goals=(A, B, C, D), revs=kwargs.pop("revs", {}))
     bases = {} if pair is None else {unit: pair}
+    under_void: Mapping[str, list[str]] = kwargs.pop("under_void", {})  # type: ignore[assignment]
     standing = theirs({unit: there} if there else {}, places or present(A, B, C, D), held=held)
     assert not kwargs
+    standing = replace(standing, under_void=under_void)
     return decide(side, standing, bases, Fixed(), doubtful)
 
 
@@ -221,6 +224,34 @@ def test_edges_of_a_dead_parent_count_on_neither_side(dead: Place | str) -> None
     assert why(moved, parent(B)) == ("propose", "server_holds_less")
     seen = moved.verdicts[parent(B)].seen
     assert (seen.theirs, seen.pair) == ([C], Pair([A], None, 3))
+
+
+@pytest.mark.parametrize("how", ["void here", "void there"])
+def test_what_the_ehr_moved_to_a_void_goal_is_not_at_the_top(how: str) -> None:
+    """Nobody put it at the top: it waits, with the goal that lists it; agreed before that became void, it is quiet."""
+    void, there, listed = (frozenset({C}), [C], {}) if how == "void here" else (frozenset[str](), None, {B: [C]})
+
+    def under(mine: Json, pair: Pair | None, *beside: str, rev: int = 3) -> Decision:
+        shown = [*(there or ()), *beside] or None
+        places = present(A, B, D) | {goal(C): Place.VOID if listed else Place.PRESENT}
+        return tree_case(mine, shown, pair, places=places, void=void, under_void=listed, revs={parent(B): rev})
+
+    for decision in (under([A], Pair([A], [A], 3)), under([D], Pair([A], [A], 3), rev=4), under([A], None)):
+        assert why(decision, parent(B)) == ("hold", "parent_is_not_there")
+        assert decision.verdicts[parent(B)].seen.theirs == [C]
+        assert ("held", [C]) in [(one.kind, one.theirs) for one in decision.waiting]
+    assert parent(B) not in under([C], Pair([C], [C], 3)).verdicts
+    assert why(under([A], Pair([A], [A], 3), D), parent(B)) == ("propose", "member_of_ours")
+
+
+def test_a_child_that_had_left_its_agreed_place_is_moved_by_whoever_takes_it_away() -> None:
+    """No parent at all is an edit as well then, and so is the old one."""
+    for there in (None, [A], [C]):
+        one_sided = tree_case([A], there, Pair([A], NOWHERE, 3), revs={parent(B): 3})
+        assert why(one_sided, parent(B))[0] in ("propose", "settle")
+        both = tree_case([D], there, Pair([A], NOWHERE, 3), revs={parent(B): 4})
+        assert why(both, parent(B)) == ("conflict", "both_changed")
+    assert why(tree_case([D], None, Pair([A], None, 3), revs={parent(B): 4}), parent(B)) == ("push", "ours_changed")
 
 
 def test_a_living_parent_counts() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -158,6 +160,42 @@ async def test_what_another_ehr_moved_is_referred_to_by_nothing_once_it_is_withh
     await here.sync()
     assert own not in everything(here)
     assert await here.inbox() == []
+
+
+@dataclass
+class Refusing:
+    """A network on which every update of one resource is refused for its content."""
+
+    inner: Any
+    resource_id: str
+
+    async def send(self, request: Request) -> Reply | Failure:
+        if request.method == "PUT" and request.url.endswith(self.resource_id):
+            return Reply(422, {}, b"")
+        reply: Reply | Failure = await self.inner.send(request)
+        return reply
+
+
+async def test_what_a_resource_that_takes_no_update_still_names_loses_its_words_and_stays(here: World) -> None:
+    """Deleted, it would be forgotten, and nobody would know any more what to take out of the other."""
+    await started(here)
+    own = f"Goal/{here.goals()[EMPTY]['id']}"
+    words = words_of(await here.plan(PLAN), GOAL)
+    parent, _predecessor = (one["id"] for one in here.goals().values() if own in json.dumps(one, default=str))
+    plain = here.http
+    here.http = Refusing(plain, str(parent))  # type: ignore[assignment]
+    await withhold(here, PLAN, GOAL)
+    for _ in range(3):
+        await here.sync()
+    assert not [word for word in words if word in everything(here)]
+    assert own in everything(here)
+    assert [kind for kind, _, _ in await here.inbox()] == ["held"]
+    here.http = plain
+    here.now += timedelta(hours=2)
+    await here.sync()
+    assert own not in everything(here)
+    assert await here.inbox() == []
+    await quiet(here)
 
 
 @pytest.mark.parametrize("how", ["refused", "revoked", "expired"])
