@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import quote, urlsplit
@@ -172,22 +173,29 @@ class There:
     def goal(self, goal_id: str) -> Json:
         """Return the Goal that bears our goal's identifier, or that was born there and taken over; or `None`."""
         wire_id, born = self.here.wire_id("Goal", goal_id), self.here.links.get(goal_id)
-        found = [one for one in self.goals if wire_id in _values(one)]
-        return next(iter(found or [one for one in self.goals if f"Goal/{one['id']}" == born]), None)
+        found = self._by_value.get(wire_id) or [one for one in self.goals if f"Goal/{one['id']}" == born]
+        return next(iter(found), None)
 
+    @cached_property
+    def _by_value(self) -> dict[str, list[Json]]:
+        found: dict[str, list[Json]] = {}
+        for one in self.goals:
+            for value in _values(one):
+                found.setdefault(value, []).append(one)
+        return found
+
+    @cached_property
     def names(self) -> dict[str, str]:
-        """Return our goals' ids by their addresses there."""
+        """Our goals' ids by their addresses there."""
         found = ((self.goal(goal_id), goal_id) for goal_id in self.here.goals())
+        ours = {self.here.wire_id("Goal", goal_id): goal_id for goal_id in self.here.goals()}
         return {f"Goal/{one['id']}": goal_id for one, goal_id in found if one is not None} | {
-            f"Goal/{one['id']}": goal_id
-            for goal_id in self.here.goals()
-            for one in self.goals
-            if self.here.wire_id("Goal", goal_id) in _values(one)
+            f"Goal/{one['id']}": ours[value] for one in self.goals for value in _values(one) if value in ours
         }
 
     def parents(self, goal_id: str) -> list[str]:
         """Return the goals that name this one as a milestone."""
-        names, wanted = self.names(), self.goal(goal_id)
+        names, wanted = self.names, self.goal(goal_id)
         if wanted is None:
             return []
         return sorted(
@@ -406,7 +414,7 @@ def _twice(what: str, values: Iterator[str]) -> Iterator[str]:
 
 
 def _silent(here: Here, there: There) -> Iterator[str]:
-    names = there.names()
+    names = there.names
     for goal_id in here.goals():
         if there.goal(goal_id) is None:
             yield f"{goal_id} is not there"
