@@ -310,9 +310,10 @@ class _Run:
         if not call.takes_back:
             self._took_out(call, left)
             return
-        self.outcome.retracted.append(
-            {"resource": call.kind, "id": call.local_id, "way": self.view.config.retract, "versions_left": left}
-        )
+        way = self.view.config.retract
+        if way == "delete" and call.way == "withdraw":  # something refers to it still
+            way = "blank"
+        self.outcome.retracted.append({"resource": call.kind, "id": call.local_id, "way": way, "versions_left": left})
 
     def _still_named(self) -> set[Key]:
         """Return the resources whose narrative, which is not ours to write, still says what was taken back."""

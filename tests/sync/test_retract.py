@@ -185,14 +185,19 @@ async def test_what_a_resource_that_takes_no_update_still_names_loses_its_words_
     plain = here.http
     here.http = Refusing(plain, str(parent))  # type: ignore[assignment]
     await withhold(here, PLAN, GOAL)
-    for _ in range(3):
-        await here.sync()
+    counts = await here.sync()
+    way = "entered_in_error" if here.config["retract"] == "entered_in_error" else "blank"
+    assert [(one["id"], one["way"]) for one in taken_back(counts)] == [(GOAL, way)]
+    for _ in range(2):
+        assert not taken_back(await here.sync())
     assert not [word for word in words if word in everything(here)]
     assert own in everything(here)
     assert [kind for kind, _, _ in await here.inbox()] == ["held"]
     here.http = plain
     here.now += timedelta(hours=2)
-    await here.sync()
+    counts = await here.sync()
+    deleted = [(one["id"], one["way"]) for one in taken_back(counts)]
+    assert deleted == ([(GOAL, "delete")] if here.config["retract"] == "delete" else [])
     assert own not in everything(here)
     assert await here.inbox() == []
     await quiet(here)
