@@ -62,14 +62,15 @@ class Terms:
     seen_once: frozenset[tuple[Kind, str]] = frozenset()
     narratives: frozenset[str] = frozenset()
     """Digests of the narratives that we sent."""
+    undeletable: frozenset[tuple[Kind, str]] = frozenset()
 
 
 def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
     """Return the next phase of writes for a decision; empty when nothing is left to send.
 
     Resources in `terms.failed` were refused in this run and are left alone; so are those in `terms.told`, which were
-    told to forget what was ours and stand as they then answered. One that has no body comes back as
-    `unwritable`, alone: the caller leaves it out and asks again.
+    told to forget what was ours and stand as they then answered. Deleting those in `terms.undeletable` was refused. One
+    that has no body comes back as `unwritable`, alone: the caller leaves it out and asks again.
     """
     try:
         return _next_pass(decision, ours, there, bases, terms)
@@ -213,6 +214,7 @@ class _Builder:
         # Who still names one that is not to be deleted could not be written to: the words go, what is left of it waits.
         stay = {key for key in named.keys() - left.keys() if self.there.theirs.place(*key) is Place.PRESENT}
         kept = {key for key, name in names.items() if any(name in named[one] for one in stay)}
+        kept |= self.terms.undeletable & left.keys()
         blank = [call for key in kept - self.terms.told if (call := self._withdrawal(key, "blank")) is not None]
         if blank:
             return tuple(sorted(blank, key=lambda call: call.key))

@@ -61,6 +61,8 @@ class Outcome:
     later: bool = False
     """Whether the EHR asked to wait or is not to be had: the plan stays marked for the next run."""
     failed: dict[Key, str] = field(default_factory=dict)
+    undeletable: set[Key] = field(default_factory=set)
+    """Those that the EHR refused to delete: their words are taken out all the same."""
     stopped: bool = False
     """Whether the guard stopped the plan, or a resource is not the patient's: each run looks, until a person acted."""
     left_out: bool = False
@@ -176,7 +178,8 @@ class _Run:
             return False
         failed = frozenset(self.outcome.failed) | self.not_planned
         view, told_before = self.view, told(self.view, self.there)
-        terms = Terms(view.installation, self.view.patient, failed, told_before, view.gone_once, view.narratives)
+        stays = frozenset(self.outcome.undeletable)
+        terms = Terms(view.installation, self.view.patient, failed, told_before, view.gone_once, view.narratives, stays)
         ours = ours_of(self.view, self.today)
         following = next_pass(self.decision, ours, self.there, self.view.bases, terms)
         self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
@@ -279,6 +282,8 @@ class _Run:
                 self.outcome.operations.extend(describe([call]))
                 if call.creates:
                     self.there = replace(self.there, refs=refs_of(self.view))
+            case NotLanded(why="refused") if call.way == "delete":
+                self.outcome.undeletable.add(call.key)  # its words can go all the same
             case NotLanded(why="refused" | "would_not_be_valid" | "several" | "other_patient" | "not_there"):
                 self.outcome.failed[call.key] = result.why
             case NotLanded(why="not_planned"):
@@ -311,7 +316,7 @@ class _Run:
             self._took_out(call, left)
             return
         way = self.view.config.retract
-        if way == "delete" and call.way == "withdraw":  # something refers to it still
+        if way == "delete" and call.way == "withdraw":  # something refers to it still, or the EHR refuses to delete it
             way = "blank"
         self.outcome.retracted.append({"resource": call.kind, "id": call.local_id, "way": way, "versions_left": left})
 
@@ -343,6 +348,7 @@ class _Run:
         waiting = [
             *with_whose(self.decision.waiting, reading.astray),
             *(Waiting("held", local_id, kind, why) for (kind, local_id), why in self.outcome.failed.items()),
+            *(Waiting("held", local_id, kind, "refused") for kind, local_id in sorted(self.outcome.undeletable)),
             *(Waiting("held", local_id, kind, MAY_NOT_GO) for kind, local_id in sorted(self.sent_or_not)),
             *strays(self.view, reading),
             *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in self.twins),

@@ -26,7 +26,9 @@ def refused_lately(tx: Tx, view: View, intent: Intent, at: datetime) -> bool:
 
 
 def _call(intent: Intent) -> str:
-    return f"{intent.kind}/{intent.local_id} {intent.method} {intent.etag} {intent.body_hash}"
+    name = f"{intent.kind}/{intent.local_id} {intent.method}"
+    # What is not deleted is blanked: that it has another version since is no reason to ask again.
+    return name if intent.method == "delete" else f"{name} {intent.etag} {intent.body_hash}"
 
 
 def _scope(view: View) -> str:

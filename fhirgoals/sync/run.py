@@ -290,9 +290,10 @@ class Runner:
 
         def work(tx: Tx) -> None:
             tx.cursors.set(self.connection, scope_of(plan_id), shown, now)
-            if outcome is not None and (outcome.failed or outcome.stopped):
+            if outcome is not None and (outcome.failed or outcome.undeletable or outcome.stopped):
                 # What was refused or held back is tried again later: the cause may go without any edit.
-                later = now + REFUSED_AGAIN if "refused" in outcome.failed.values() else None
+                refused = outcome.undeletable or "refused" in outcome.failed.values()
+                later = now + REFUSED_AGAIN if refused else None
                 tx.dirty.mark(plan_id, self.connection, why="held", at=now, not_before=later)
             tx.dirty.mark_day(view.plan, self.connection, now)
             forget_old(tx, self.connection, plan_id, now)

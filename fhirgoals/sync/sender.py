@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhirgoals.fhir.answers import Answer, Stale, Stored
+from fhirgoals.fhir.answers import Answer, Refused, Stale, Stored
 from fhirgoals.fhir.client import EhrClient, MaySend
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.fhir.transaction import Entry, bundle_of
@@ -25,7 +25,10 @@ async def send_call(context: Context, view: View, call: Call, body: Resource, in
         # HAPI ignores a stale If-Match on DELETE (measured): the version is looked at right before.
         if not await _unmoved(client, call):
             return Stale(412)
-        return await client.delete(call.kind, call.resource_id or "", call.etag, may_send=may_send)
+        answer = await client.delete(call.kind, call.resource_id or "", call.etag, may_send=may_send)
+        if isinstance(answer, Stale) and await _unmoved(client, call):
+            return Refused(answer.status, answer.issues)  # it is as it was: something there refers to it
+        return answer
     if not call.creates and call.resource_id is not None:
         if (call.etag is None or not view.trusted) and not await _unmoved(client, call):
             return Stale(412)

@@ -164,14 +164,16 @@ async def test_what_another_ehr_moved_is_referred_to_by_nothing_once_it_is_withh
 
 @dataclass
 class Refusing:
-    """A network on which every update of one resource is refused for its content."""
+    """A network on which one resource is refused every update, for its content, or every delete."""
 
     inner: Any
     resource_id: str
+    method: str = "PUT"
+    status: int = 422
 
     async def send(self, request: Request) -> Reply | Failure:
-        if request.method == "PUT" and request.url.endswith(self.resource_id):
-            return Reply(422, {}, b"")
+        if request.method == self.method and request.url.endswith(self.resource_id):
+            return Reply(self.status, {}, b"")
         reply: Reply | Failure = await self.inner.send(request)
         return reply
 
@@ -201,6 +203,30 @@ async def test_what_a_resource_that_takes_no_update_still_names_loses_its_words_
     assert own not in everything(here)
     assert await here.inbox() == []
     await quiet(here)
+
+
+@pytest.mark.parametrize("status", [403, 405, 409, 422])
+async def test_what_the_ehr_does_not_delete_loses_its_words(status: int) -> None:
+    """Somebody else's resource may refer to it: it stays, blank and told of, and is deleted once the EHR lets us."""
+    with world(retract="delete") as here:
+        await started(here)
+        goal = here.goals()[EMPTY]["id"]
+        words = words_of(await here.plan(PLAN), GOAL)
+        plain = here.http
+        here.http = Refusing(plain, str(goal), "DELETE", status)  # type: ignore[assignment]
+        await withhold(here, PLAN, GOAL)
+        counts = await here.sync()
+        assert [(one["id"], one["way"]) for one in taken_back(counts)] == [(GOAL, "blank")]
+        for _ in range(3):
+            assert (await here.sync()).writes == 0
+        assert not [word for word in words if word in everything(here)]
+        assert await here.inbox() == [("held", GOAL, "Goal")]
+        here.http = plain
+        here.now += timedelta(hours=2)
+        await here.sync()
+        assert f"Goal/{goal}" not in [f"Goal/{one['id']}" for one in here.sandbox.storage.resources("Goal")]
+        assert await here.inbox() == []
+        await quiet(here)
 
 
 @pytest.mark.parametrize("how", ["refused", "revoked", "expired"])

@@ -351,6 +351,38 @@ async def test_two_swapped_clients_are_mended(hapi: FhirServer, way: str, figure
         figure(f"25 resources taken back ({way}) and sent again: {time.monotonic() - began:.1f} s")
 
 
+async def test_what_somebody_elses_care_plan_lists_is_blanked_and_deleted_once_that_is_gone(hapi: FhirServer) -> None:
+    """HAPI deletes nothing that is referred to (409): the words go at once, the rest when it may."""
+    plan = example(ADOLESCENT)
+    async with sent(hapi, plan, retract="delete") as watch:
+        world = watch.world
+        before = await addresses(world)
+        text = plan.goal(LUNCH).text
+        [subject] = {one["subject"]["reference"] for one in world.resources("Goal")}
+        theirs = {
+            "resourceType": "CarePlan",
+            "status": "active",
+            "intent": "plan",
+            "subject": {"reference": subject},
+            "goal": [{"reference": before[LUNCH]}],
+        }
+        made = ask(watch.base, "POST", "CarePlan", theirs)
+        assert made.status == 201
+        await withheld(world, plan.id, LUNCH)
+        counts = await world.sync()
+        assert taken_back(counts, "blank") == {LUNCH}
+        await world.quiet()
+        goal = ask(watch.base, "GET", before[LUNCH]).tree()
+        assert text not in json.dumps(goal)
+        assert await items(world) == [("held", LUNCH, "Goal", "refused")]
+        assert ask(watch.base, "DELETE", f"CarePlan/{made.tree()['id']}").status == 200
+        world.now += timedelta(hours=2)
+        assert taken_back(await world.sync(), "delete") == {LUNCH}
+        assert ask(watch.base, "GET", before[LUNCH]).status == 410
+        assert await items(world) == []
+        await world.quiet()
+
+
 # -- leave -------------------------------------------------------------------------------------------------------------
 
 

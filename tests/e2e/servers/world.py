@@ -81,7 +81,7 @@ class World:
         """Show that a further run writes nothing, takes nothing and asks nothing new of a person."""
         before = await self.inbox()
         counts = await self.sync()
-        assert (counts.writes, counts.pulled, counts.new_items, counts.unanswered) == (0, 0, 0, [])
+        assert (counts.writes, counts.pulled, counts.new_items, counts.unanswered) == (0, 0, 0, []), counts
         assert await self.inbox() == before
 
     async def start(self, *plans: Plan) -> Counts:
