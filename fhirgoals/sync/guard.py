@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from fhirgoals.domain.units import Json
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.decide import Decision, Key, carriers
 from fhirgoals.sync.merge import Action, Verdict
@@ -57,8 +58,8 @@ class Stop:
 def tally(decision: Decision, plan_id: str) -> Tally:
     """Return what a decision would take away and change, on our side and there.
 
-    What is taken away are resources, and members of lists that stand; the steps and references of a goal that goes
-    are not counted again.
+    What is taken away are resources, also by marking them entered-in-error, and members of lists that stand; the steps
+    and references of a goal that goes are not counted again.
     """
     removed = {_name(key) for key in decision.retire}
     changed: set[Key] = set(decision.retire)
@@ -67,7 +68,9 @@ def tally(decision: Decision, plan_id: str) -> Tally:
             continue
         seen = verdict.seen
         changed.update(carriers(plan_id, unit, seen.ours, seen.theirs))
-        if _removes(verdict):
+        if _voids(verdict):
+            removed.add(_name(("Goal", unit.owner)))
+        elif _removes(verdict):
             removed.add(f"{unit.owner}/{unit.name}")
     changed -= {("Goal", one) for one in decision.creates}  # what is new there changes nothing that stood
     if decision.create_plan:
@@ -77,6 +80,17 @@ def tally(decision: Decision, plan_id: str) -> Tally:
 
 def _name(key: Key) -> str:
     return "/".join(key)
+
+
+def _voids(verdict: Verdict) -> bool:
+    """Tell whether a goal is marked entered-in-error: the only delete there is (design 3)."""
+    seen = verdict.seen
+    left, other = (seen.ours, seen.theirs) if verdict.action is Action.PUSH else (seen.theirs, seen.ours)
+    return seen.unit.name == "status" and _is_void(left) and other is not None and not _is_void(other)
+
+
+def _is_void(status: Json) -> bool:
+    return isinstance(status, dict) and status.get("lifecycle") == "entered_in_error"
 
 
 def _removes(verdict: Verdict) -> bool:

@@ -177,13 +177,17 @@ def less_held(view: View, before: There, after: There, units: Mapping[Unit, Sent
 
 
 def _gone(before: There, after: There, units: Mapping[Unit, Sent]) -> dict[Unit, tuple[Json, Json]]:
-    """Return the units that a call did not carry and that stand there otherwise after it, with both values."""
-    has = after.theirs.assembled.values
-    return {
-        unit: (had, has.get(unit))
-        for unit, had in before.theirs.assembled.values.items()
-        if unit not in units and not same_value(had, has.get(unit))
-    }
+    """Return the units that a call did not carry and that stand there otherwise after it, with both values.
+
+    A child that a void goal lists has lost nothing: its edge is there, and does not count.
+    """
+    gone: dict[Unit, tuple[Json, Json]] = {}
+    for unit, had in before.theirs.assembled.values.items():
+        has = after.theirs.assembled.values.get(unit)
+        listed = after.theirs.under_void.get(unit.member, ()) if unit.family == "parent_map" else ()
+        if unit not in units and not same_value(had, sorted({*(has or ()), *listed}) if listed else has):
+            gone[unit] = had, has
+    return gone
 
 
 def settled_by(

@@ -62,7 +62,7 @@ def member_ids(plan: Plan) -> dict[str, frozenset[str]]:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What reading needs to know of our side: the names of members, the bases, and which goals are void here."""
+    """What reading needs to know of our side: the names of members, the bases, and what is void here."""
 
     ids: Mapping[str, frozenset[str]]
     bases: Mapping[Unit, Pair]
@@ -70,12 +70,13 @@ class Knowledge:
     sent: Values = field(default_factory=dict)
     read_again: frozenset[Unit] = frozenset()
 
-    def void(self, goal: str) -> bool:
-        """Tell whether we marked the goal entered-in-error ourselves: here, or there when it was taken back."""
-        pair = self.bases.get(Unit(goal, "status"))
-        if goal in self.void_here or pair is None or pair.ours is not None:
-            return goal in self.void_here
-        return isinstance(pair.theirs, dict) and pair.theirs.get("lifecycle") == "entered_in_error"
+    def void(self, kind: Kind, local_id: str) -> bool:
+        """Tell whether we marked a resource entered-in-error ourselves: here, or there when it was taken back."""
+        name, part = ("status", "lifecycle") if kind == "Goal" else ("plan_status", "status")
+        pair = self.bases.get(Unit(local_id, name))
+        if local_id in self.void_here or pair is None or pair.ours is not None:
+            return local_id in self.void_here
+        return isinstance(pair.theirs, dict) and pair.theirs.get(part) == "entered_in_error"
 
     @property
     def taken_out(self) -> frozenset[Unit]:
@@ -110,10 +111,9 @@ def read_there(
         places[key] = Place.UNREADABLE if record is None else Place.PRESENT
         if isinstance(record, WireCarePlan):
             care_plan = record
-        if not isinstance(record, WireGoal):
-            continue
-        goals[local_id] = record
-        if record.lifecycle == "entered_in_error" and not knowledge.void(local_id):
+        elif isinstance(record, WireGoal):
+            goals[local_id] = record
+        if _is_void(record) and not knowledge.void(*key):
             places[key] = Place.VOID
     # Milestones of void goals do not count (design 5.2).
     alive = {
@@ -141,6 +141,11 @@ def _listed_by(void: Mapping[str, WireGoal], refs: Refs) -> dict[str, list[str]]
 
 
 _Record: TypeAlias = WireGoal | WireCarePlan | None
+
+
+def _is_void(record: _Record) -> bool:
+    status = record.lifecycle if isinstance(record, WireGoal) else record.status if record else None
+    return status == "entered_in_error"
 
 
 def _read(kind: Kind, tree: Resource) -> tuple[_Record, Mapping[str, str]]:

@@ -99,8 +99,9 @@ class View:
 
     @property
     def void(self) -> frozenset[str]:
-        """Ids of the goals that we marked entered-in-error."""
-        return frozenset(goal.id for goal in self.plan.goals if goal.lifecycle == "entered_in_error")
+        """Ids of the goals that we marked entered-in-error, and the plan's where it is."""
+        goals = (goal.id for goal in self.plan.goals if goal.lifecycle == "entered_in_error")
+        return frozenset((*goals, self.plan.id) if self.plan.status == "entered_in_error" else goals)
 
     @cached_property
     def unreleased(self) -> frozenset[Unit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from fhirgoals.sync.guard import Tally, clear, stops
@@ -77,3 +78,22 @@ async def test_the_clearance_holds_for_one_run_and_the_day_counts() -> None:
         assert (await here.sync()).writes == 0
         await withhold(here, PLAN, *SENT, "g-mood", "g-selfcare", "g-resilience", "g-create")
         assert taken_back(await here.sync()) == []
+
+
+async def test_goals_that_are_marked_entered_in_error_are_taken_away() -> None:
+    """It is the only delete there is (design 3): more than the limit wait."""
+    with world() as here:
+        await started(here)
+        plan = await here.plan(PLAN)
+        void = {goal.id for goal in plan.goals[:6]}
+        goals = (
+            msgspec.structs.replace(one, lifecycle="entered_in_error") if one.id in void else one for one in plan.goals
+        )
+        await here.put(msgspec.structs.replace(plan, goals=tuple(goals)))
+        assert (await here.sync()).writes == 0
+        assert await here.inbox() == [("guard", PLAN, None)]
+        at = here.clock()
+        await here.store.write(lambda tx: clear(tx, "ehr-main", by="it-1", at=at))
+        await here.sync()
+        assert [one["lifecycleStatus"] for one in here.goals().values()].count("entered-in-error") == 6
+        assert await here.inbox() == []

@@ -790,6 +790,30 @@ async def test_members_taken_out_and_changed_at_once_are_the_right_ones(here: Wo
     await quiet(here)
 
 
+@pytest.mark.parametrize("void", ["at the EHR", "here too"])
+async def test_nothing_is_written_to_a_care_plan_that_is_void_there(here: World, void: str) -> None:
+    """Edits of its steps wait with one item; goals go on. Void here too, it asks nothing."""
+    await started(here)
+    care_plan = str(here.care_plans()[0]["id"])
+    here.change("CarePlan", care_plan, lambda tree: tree.update(status="entered-in-error"))
+    await here.sync()
+    assert await here.inbox() == [("void", PLAN, None)]
+    steps = (await here.plan(PLAN)).goal("g-sleep").steps
+    await here.edit(
+        PLAN, "g-sleep", text="Up by seven", steps=(msgspec.structs.replace(steps[0], text="New"), *steps[1:])
+    )
+    if void == "here too":
+        await here.put(msgspec.structs.replace(await here.plan(PLAN), status="entered_in_error"))
+    await here.sync()
+    assert "Up by seven" in here.goals()
+    there = [activity["detail"]["description"] for activity in _activities(here)]
+    assert ("New" in there) == (void == "here too")
+    assert await here.inbox() == ([] if void == "here too" else [("void", PLAN, None)])
+    here.change("CarePlan", care_plan, lambda tree: tree.update(status="active"))
+    await here.sync()
+    assert "New" in [activity["detail"]["description"] for activity in _activities(here)]
+
+
 async def test_a_goal_that_comes_after_its_care_plan_brings_its_steps_and_its_place_in_the_order(here: World) -> None:
     """Its words are another EHR's at first; once they are ours, it is as if it had been there at first."""
     plan = example("01")

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fhirgoals.domain.commands import Void
 from fhirgoals.fhir.rest import Precondition
 from fhirgoals.fhir.wire import Failure, Reply, Request
 from fhirgoals.sandbox.knobs import Knobs
@@ -197,6 +198,17 @@ async def test_the_child_of_a_dead_parent_is_judged_by_what_is_left(here: World)
     assert ("proposal", [NEW]) in await asked(here)
     assert ("gone", OLD, None) in await here.inbox()
     await quiet(here)
+
+
+async def test_a_branch_that_is_voided_from_below_asks_nothing(here: World) -> None:
+    """Its edges stay there and do not count: a void parent has dropped none of its children."""
+    plan = await started(here)
+    for goal in (*(one.id for one in plan.goals if one.parent == OLD), OLD):
+        await here.do(PLAN, Void(target=goal, reason="wrong client"))
+        await here.sync()
+    for _ in range(2):
+        assert (await here.sync()).writes == 0
+    assert await here.inbox() == []
 
 
 async def test_a_new_parent_gets_its_child_after_the_old_one_lost_it(here: World) -> None:
