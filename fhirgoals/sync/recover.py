@@ -249,14 +249,22 @@ def _as_stored(view: View, there: There, intent: Intent, first: Found) -> dict[U
 
 
 def _earlier_edges(view: View, there: There, intent: Intent, first: Found) -> dict[Unit, Sent]:
-    """Return the edges of an earlier create that landed late which this one no longer has: ours moved in between."""
+    """Return the edges of an earlier create that landed late which this one no longer has: ours moved in between.
+
+    A child's place may have been agreed on meanwhile, without this parent: nobody there knew of it yet.
+    """
     _, stored = both(view, there, intent, first)
+
+    def agreed(unit: Unit) -> bool:
+        theirs = view.bases[unit].theirs if unit in view.bases else None
+        return intent.local_id in theirs if isinstance(theirs, list) else theirs is not None
+
     return {
         unit: Sent(value, AGAIN_REV)
         for unit, value in stored.items()
         if unit.family in ("parent_map", "relations")
         and (intent.kind, intent.local_id) in carriers(view.plan.id, unit, value)
-        and unit not in view.bases
+        and not agreed(unit)
     }
 
 
