@@ -142,14 +142,17 @@ def _activities(place: _Place, record: WireCarePlan) -> WireCarePlan:
     touched = {
         unit.member for unit in place.push.units if unit.owner == place.plan_id and unit.name.startswith("step:")
     }
-    for step in {**steps, **dict.fromkeys(touched)}:
-        goal = (place.value(f"steps:{step}") or {}).get("goal")
-        if steps.get(step, True) is None or not isinstance(goal, str) or goal not in place.refs.goals:
+    for step, value in steps.items():
+        goal = None if value is None else value.get("goal")
+        if not isinstance(goal, str) or goal not in place.refs.goals:
             present.pop(step, None)
             continue
-        present[step] = _step(place, step, goal, present.get(step), whole=step in steps)
+        present[step] = _step(place, step, goal, present.get(step))
         if step not in names:
             names.append(step)
+    # Where only parts of a step go, its place there is not in question: it has the goal that the EHR gave it, or none.
+    for step in (touched - steps.keys()) & present.keys():
+        present[step] = _parts(place, step, present[step])
     for name, value in place.members("intervention").items():
         if value is None or not any(goal in place.refs.goals for goal in value.get("goals", ())):
             present.pop(name, None)
@@ -172,15 +175,17 @@ def _ranks(place: _Place) -> dict[str, int]:
     return {name: index for index, name in enumerate(order)}
 
 
-def _step(place: _Place, step: str, goal: str, old: WireActivity | None, *, whole: bool) -> WireActivity:
+def _step(place: _Place, step: str, goal: str, old: WireActivity | None) -> WireActivity:
     element = place.refs.element("step", step)
     record = old or WireActivity(id=element, step_id=element, role="step")
-    if whole or old is None:
-        record = replace(
-            record, goals=with_reference(_others(record.goals, place), place.refs.goals[goal], place.refs, True)
-        )
+    goals = with_reference(_others(record.goals, place), place.refs.goals[goal], place.refs, True)
+    return _parts(place, step, replace(record, goals=goals), every=True)
+
+
+def _parts(place: _Place, step: str, record: WireActivity, *, every: bool = False) -> WireActivity:
+    """Return a step's activity with its pushed parts laid over it, or with `every` one."""
     for part, put in _STEP.items():
-        if whole or old is None or place.pushed(f"step:{step}.{part}"):
+        if every or place.pushed(f"step:{step}.{part}"):
             record = put(place, record, place.value(f"step:{step}.{part}"))
     return record
 
