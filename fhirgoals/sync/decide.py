@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value
 from fhirgoals.mappers.assemble import Assembled
-from fhirgoals.sync.members import with_their_members
+from fhirgoals.sync.members import edited_as_one, waiting_as_one, with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
 from fhirgoals.sync.nameable import nameable
 from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent, living, places_of
@@ -159,6 +159,8 @@ def decide(
     known = bases.keys() | theirs.assembled.values.keys()
     can_be_named = {*ours.goals} - (stay & {*absent})
     ours = replace(ours, visible=nameable(ours.plan_id, ours.visible, can_be_named, known))
+    revs = edited_as_one(ours.revs, ours.rev, ours.visible, theirs.assembled.values, ours.hidden, bases)
+    ours = replace(ours, revs=revs, unreleased=waiting_as_one(ours.unreleased, ours.visible, theirs.assembled.values))
     verdicts: dict[Unit, Verdict] = {}
     everything = known | ours.visible.keys() | ours.elsewhere.keys() | theirs.assembled.held.keys()
     if not doubtful and not {*_DEAD} & {*theirs.places.values()}:  # else an edge may be there that nobody sees

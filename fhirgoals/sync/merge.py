@@ -136,6 +136,12 @@ def taken(seen: Seen) -> Json:
     return value
 
 
+def pair_taken(seen: Seen) -> Pair:
+    """Return the pair of a unit whose EHR's value was taken: a step that was taken out there stands here, void."""
+    stays = seen.unit.family == "steps" and seen.theirs is None
+    return Pair(seen.ours if stays else taken(seen), seen.theirs, 0)
+
+
 def _from_elsewhere(seen: Seen) -> Verdict:
     """Judge a unit whose value came from another EHR: it is ours changed and not delivered (rules R1 and R10).
 

@@ -23,7 +23,7 @@ from fhirgoals.sync.decide import PASSING, Decision, Place, Waiting, carriers, d
 from fhirgoals.sync.effects import Effects
 from fhirgoals.sync.gone import NOT_SEEN
 from fhirgoals.sync.guard import Stop, tally
-from fhirgoals.sync.merge import Action, Seen, Verdict, changed, taken
+from fhirgoals.sync.merge import Action, Seen, Verdict, changed, pair_taken, taken
 from fhirgoals.sync.narratives import NAMED_IN_THE_TEXT, still_named
 from fhirgoals.sync.newborn import adopt, errors_of, misfiled
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
@@ -219,7 +219,7 @@ class _Run:
         plan, accepted = self._taken(pulls)
         if not accepted:
             return True  # every one of them is held now: decide again
-        pairs = {unit: Pair(taken(pulls[unit].seen), pulls[unit].seen.theirs, 0) for unit in accepted}
+        pairs = {unit: pair_taken(pulls[unit].seen) for unit in accepted}
         try:
             self.view = await self.effects.take(self.view, plan, pairs, [pulls[unit] for unit in accepted])
         except NotPlannedError as error:

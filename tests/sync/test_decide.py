@@ -402,6 +402,23 @@ def test_the_words_of_a_step_that_is_ignored_are_ignored_with_it() -> None:
     assert actions(decision) == {whole: "ignore", text: "ignore"}
 
 
+def test_a_part_of_a_step_that_does_not_go_there_is_never_passed_over() -> None:
+    """Ours gets a ledger row where the step's words may not go, and is nothing where the step is void here.
+
+    Theirs, of a step that was not taken here, is kept in the history.
+    """
+    whole, text, status = Unit(PLAN, "steps:s-1"), Unit(PLAN, "step:s-1.text"), Unit(PLAN, "step:s-1.status")
+    here: Values = {whole: {"goal": A}, status: {"status": "done"}}
+    ignored = {unit: Pair(value, None, 3) for unit, value in here.items()}
+    side = ours(here, hidden={text: "m"}, revs={status: 4})
+    assert why(decide(side, theirs(), ignored, Fixed()), status) == ("undeliverable", "step_is_not_there")
+    void: Values = here | {status: {"status": "entered_in_error"}}
+    assert actions(decide(ours(void, revs={status: 4}), theirs(), ignored, Fixed())) == {}
+    there: Values = {whole: {"goal": A}, text: "new"}
+    known = {whole: Pair(None, {"goal": A}, 3), text: Pair(None, "old", 3)}
+    assert actions(decide(ours(), theirs(there), known, Fixed())) == {text: "ignore"}
+
+
 # -- rings --
 
 

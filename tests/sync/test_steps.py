@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+import pytest
 
 from fhirgoals.fhir.exact_json import Resource, Tree
+from tests.sync.test_release import hold, sign
 from tests.sync.test_resolve import PLAN, started
+from tests.sync.test_run import quiet
 from tests.sync.world import World, world
 
 GOAL, STEP, WORDS = "g-sleep", "st-sl-3", "Same rising time at weekends"
@@ -53,3 +56,85 @@ async def test_new_words_go_to_a_step_whose_goal_the_ehr_took_off() -> None:
             await here.sync()
             assert detail(the_activity(here.care_plans()[0], NEW)).get("goal", []) == goal
             assert await here.inbox() == [("proposal", PLAN, f"steps:{STEP}")]
+
+
+def taken_out(here: World) -> None:
+    """Take the step's activity out at the EHR."""
+
+    def edit(tree: dict[str, Tree]) -> None:
+        tree["activity"] = [one for one in activities(tree) if detail(one).get("description") != WORDS]
+
+    here.change("CarePlan", str(here.care_plans()[0]["id"]), edit)
+
+
+async def status_here(here: World) -> object:
+    [step] = [one for one in (await here.plan(PLAN)).goal(GOAL).steps if one.id == STEP]
+    return step.status, step.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "clash", "later", "there", "kind", "status"),
+    [
+        ("ignore", "ask", True, True, None, "in_progress"),
+        ("ignore", "ours", False, True, None, "in_progress"),
+        ("ignore", "ask", False, False, "conflict", "in_progress"),
+        ("propose", "ask", True, False, "conflict", "in_progress"),
+        ("propose", "ours", True, True, None, "in_progress"),
+        ("propose", "theirs", False, False, None, "entered_in_error"),
+    ],
+)
+async def test_an_edit_of_a_part_is_one_of_the_step_that_the_ehr_took_out(
+    accept: str, clash: str, later: bool, there: bool, kind: str | None, status: str
+) -> None:
+    """It goes back whole, or is asked about as changed on both sides; taken out here, it keeps its words."""
+    with world(policy={"steps": (accept, clash)}) as here:
+        await started(here)
+        before = {**the_activity(here.care_plans()[0]), "detail": None}
+        taken_out(here)
+        if later:
+            await here.sync()
+        await step_edited(here, text=NEW)
+        await here.sync()
+        [care_plan] = here.care_plans()
+        found = [one for one in activities(care_plan) if detail(one).get("description") == NEW]
+        assert [{**one, "detail": None} for one in found] == ([before] if there else [])
+        assert all({"kind", "code", "goal", "status", "performer"} <= detail(one).keys() for one in found)
+        assert await here.inbox() == ([(kind, PLAN, f"steps:{STEP}")] if kind else [])
+        assert await status_here(here) == (status, NEW)
+        await quiet(here)
+
+
+async def test_an_edit_before_the_ehr_takes_a_step_out_is_not_a_later_one() -> None:
+    """What was sent is known there: the removal alone is new, and under `ignore` nothing goes back."""
+    with world(policy={"steps": ("ignore", "ask")}) as here:
+        await started(here)
+        await step_edited(here, frequency="Every day")
+        await here.sync()
+        taken_out(here)
+        await here.sync()
+        assert [one for one in activities(here.care_plans()[0]) if detail(one).get("description") == WORDS] == []
+        assert await here.inbox() == []
+        await quiet(here)
+
+
+async def signed(here: World, review: str) -> None:
+    await hold(here, review)
+    await sign(here, "p-ther", review)
+    await sign(here, "p-client", review)
+
+
+async def test_a_step_that_was_taken_out_goes_back_whole_or_not_yet() -> None:
+    """An edit that may go waits for a later one of the same step that may not go yet."""
+    with world(policy={"steps": ("ignore", "ask")}, release="on_sign") as here:
+        await started(here)
+        taken_out(here)
+        await here.sync()
+        await step_edited(here, frequency="Every day")
+        await signed(here, "rv-8")
+        await step_edited(here, text=NEW)
+        counts = await here.sync()
+        assert (counts.writes, counts.not_sent_yet, await here.inbox()) == (0, {PLAN: 1}, [])
+        await signed(here, "rv-9")
+        assert (await here.sync()).writes == 1
+        assert detail(the_activity(here.care_plans()[0], NEW))["scheduledString"] == "Every day"
+        await quiet(here)
