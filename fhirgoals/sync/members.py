@@ -55,6 +55,8 @@ def with_their_members(verdicts: Mapping[Unit, Verdict], ours: Values, theirs: V
     for unit, verdict in verdicts.items():
         if unit.family.startswith("step:<id>."):
             whole = _whole(unit)
+            if verdict.action is Action.HOLD and whole not in theirs and _is_held(verdicts.get(whole)):
+                continue
             one_sided = (whole in ours) != (whole in theirs)
             if one_sided and verdict.action is not Action.SETTLE:
                 member = verdicts.get(whole)
@@ -99,6 +101,10 @@ def _asked_before_they_go(verdicts: Mapping[Unit, Verdict]) -> dict[Unit, Verdic
         if goes.action is Action.PUSH and changed(verdict.seen)[1]:
             found[whole] = replace(goes, action=Action.CONFLICT, why=PART_CHANGED)
     return found
+
+
+def _is_held(verdict: Verdict | None) -> bool:
+    return verdict is not None and verdict.action is Action.HOLD
 
 
 def _whole(part: Unit) -> Unit:

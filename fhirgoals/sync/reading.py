@@ -17,6 +17,7 @@ from fhirgoals.domain.units import Pair, Unit, Values
 from fhirgoals.fhir.exact_json import Resource, dumps, loads
 from fhirgoals.mappers import careplan, goal
 from fhirgoals.mappers.assemble import Assembled, assemble
+from fhirgoals.mappers.other_form import in_another_form
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
 from fhirgoals.mappers.wrong_types import wrong_types
@@ -127,6 +128,9 @@ def read_there(
     void = {local_id: record for local_id, record in goals.items() if record is not alive[local_id]}
     again = dict.fromkeys(knowledge.read_again, "read_again")
     held = {**again, **_unreadable(plan_id, families, assembled.values.keys() | known.keys()), **assembled.held}
+    if care_plan is not None:
+        tree = found["CarePlan", plan_id].tree
+        held = {**held, **in_another_form(tree, assembled, refs, known, knowledge.ids)}
     theirs = Theirs(replace(assembled, held=held), places, _listed_by(void, refs))
     return There(plan_id, found, goals, care_plan, theirs, refs)
 

@@ -9,9 +9,9 @@ import pytest
 
 from fhirgoals.fhir.exact_json import Resource, Tree
 from tests.sync.test_release import hold, sign
-from tests.sync.test_resolve import PLAN, started
+from tests.sync.test_resolve import PLAN, open_items, started
 from tests.sync.test_run import quiet
-from tests.sync.world import World, world
+from tests.sync.world import World, withhold, world
 
 GOAL, STEP, WORDS = "g-sleep", "st-sl-3", "Same rising time at weekends"
 NEW = "Rise at seven every day"
@@ -137,4 +137,53 @@ async def test_a_step_that_was_taken_out_goes_back_whole_or_not_yet() -> None:
         await signed(here, "rv-9")
         assert (await here.sync()).writes == 1
         assert detail(the_activity(here.care_plans()[0], NEW))["scheduledString"] == "Every day"
+        await quiet(here)
+
+
+def forbidden(activity: dict[str, Tree]) -> None:
+    detail(activity)["doNotPerform"] = True
+
+
+def as_a_task(activity: dict[str, Tree]) -> None:
+    del activity["detail"]
+    activity["reference"] = {"reference": "Task/77"}
+
+
+def forbidden_without_ids(activity: dict[str, Tree]) -> None:
+    forbidden(activity)
+    del activity["id"], activity["extension"]
+
+
+@pytest.mark.parametrize("form", [forbidden, as_a_task, forbidden_without_ids])
+async def test_a_step_that_stands_there_in_another_form_is_held(form: Callable[[dict[str, Tree]], None]) -> None:
+    """It is neither removed nor written again beside it, whatever is edited or withheld here; one item says so."""
+    with world() as here:
+        await started(here)
+        at_the_ehr(here, form)
+        stands = here.care_plans()[0]["activity"]
+        await here.sync()
+        [item] = await open_items(here)
+        assert (item.kind, item.unit, item.why) == ("held", f"steps:{STEP}", "in_another_form")
+        await step_edited(here, text=NEW)
+        assert (await here.sync()).writes == 0
+        await withhold(here, PLAN, GOAL)
+        await here.sync()
+        assert ("held", PLAN, f"steps:{STEP}") in await here.inbox()
+        left = activities(here.care_plans()[0])
+        assert [one for one in left if one in stands] == left
+        assert len(left) == len(activities({"activity": stands})) - 2
+
+
+async def test_a_step_that_stands_there_as_before_goes_on() -> None:
+    """Once it may be done again, the item closes and what was edited here meanwhile goes there."""
+    with world() as here:
+        await started(here)
+        at_the_ehr(here, forbidden)
+        await here.sync()
+        await step_edited(here, text=NEW)
+        await here.sync()
+        at_the_ehr(here, lambda activity: detail(activity).pop("doNotPerform"))
+        assert (await here.sync()).writes == 1
+        assert await here.inbox() == []
+        assert the_activity(here.care_plans()[0], NEW)
         await quiet(here)
