@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal, TypeAlias
 
 from fhirgoals.domain.units import Json, Unit
@@ -35,6 +36,7 @@ class Call:
 
     `unsays` says that it takes out what tells of something that may no longer be seen there.
     `way` is `withdraw` or `delete` where the resource may no longer be there: these go only while that is so.
+    `decided` is the day by whose consents it was decided; without one no write goes.
     """
 
     kind: Kind
@@ -46,6 +48,7 @@ class Call:
     before: Resource | None = None
     way: Way = "write"
     unsays: bool = False
+    decided: date | None = None
 
     @property
     def key(self) -> tuple[Kind, str]:

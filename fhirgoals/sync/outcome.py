@@ -150,6 +150,7 @@ def repeated(view: View, intent: Intent, current: Found, then: Plan | None, on: 
         intent.etag,
         current.tree,
         way,
+        decided=on,
     )
 
 

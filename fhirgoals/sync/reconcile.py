@@ -185,7 +185,8 @@ class _Run:
         self.outcome.failed.update(dict.fromkeys(following.unwritable, "has_no_wire_form"))
         if following.settled:
             self.view = await self.effects.settle(self.view, following.settled)
-        for calls in groups(self.view, following.calls):
+        decided = tuple(replace(call, decided=self.today) for call in following.calls)
+        for calls in groups(self.view, decided):
             if not self.outcome.again and not self.outcome.later:
                 await self._send(calls)
         self.kept = following.kept

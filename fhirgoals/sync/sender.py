@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from fhirgoals.fhir.answers import Answer, Refused, Stale, Stored
 from fhirgoals.fhir.client import EhrClient, MaySend
@@ -14,7 +15,7 @@ from fhirgoals.sync.call import Call
 from fhirgoals.sync.context import Context
 from fhirgoals.sync.narratives import note_narrative
 from fhirgoals.sync.rows import body_of
-from fhirgoals.sync.view import View, content_hash, may_be_there
+from fhirgoals.sync.view import View, content_hash, disclosed, may_be_there
 
 
 async def send_call(context: Context, view: View, call: Call, body: Resource, intent: Intent) -> Answer:
@@ -82,6 +83,11 @@ async def _unmoved(client: EhrClient, call: Call) -> bool:
     return content_hash(answer.tree) == content_hash(call.before)
 
 
+def _is_shown_alike(view: View, decided: date | None, today: date) -> bool:
+    """Tell whether the connection may see the same today as on the day that a call goes by: no consent turned since."""
+    return decided is not None and (decided == today or disclosed(view, decided) == disclosed(view, today))
+
+
 def _last_look(context: Context, view: View, calls: Sequence[tuple[Call, Intent]]) -> MaySend:
     async def may_send() -> bool:
         def look(tx: Tx) -> bool:
@@ -93,6 +99,8 @@ def _last_look(context: Context, view: View, calls: Sequence[tuple[Call, Intent]
             for call, _ in calls:
                 if may_be_there(view, call.key, today) != (call.way == "write"):
                     return False  # what may not be there is not sent; what may be there again is not taken back
+                if call.way == "write" and not _is_shown_alike(view, call.decided, today):
+                    return False  # it may say something of another goal, in a reference, a step or the narrative
             at = context.clock()
             for call, intent in calls:
                 tx.intents.mark_sent(intent.id, at)
