@@ -173,6 +173,8 @@ WHY: Mapping[str, str] = {
     "two_candidates": "two things there may be this one",
     "unknown_identifier": "a resource there has our identifier and no link",
     "no_longer_disclosed": "it was sent and may no longer be seen there",
+    "stands_as_taken_back": "it was taken back there and our record says that it may be there: withhold it here too and"
+    " sync; if it is shared after that, it goes out anew",
     "not_seen_taken_back": "the EHR did not show it: a later sync looks again, and takes it back if it is there",
     "not_there": "the EHR did not find it when it was to be deleted: the next sync looks again",
     "changed_here_meanwhile": "it was changed here meanwhile",

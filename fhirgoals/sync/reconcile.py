@@ -21,6 +21,7 @@ from fhirgoals.sync.changes import MAY_BE_OURS_TWICE, Reading, strays, twins
 from fhirgoals.sync.connection import TablePolicy
 from fhirgoals.sync.decide import PASSING, Decision, Place, Waiting, carriers, decide
 from fhirgoals.sync.effects import Effects
+from fhirgoals.sync.emptied import asked, unasked, with_emptied
 from fhirgoals.sync.gone import NOT_SEEN
 from fhirgoals.sync.guard import Stop, tally
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, pair_taken, taken
@@ -139,7 +140,8 @@ class _Run:
         """Judge everything on what is known now; what could not be taken is held."""
         ours = ours_of(self.view, self.today)
         failed = frozenset(self.outcome.failed) | self.not_planned
-        decision = decide(ours, self.there.theirs, self.view.bases, self.policy, frozenset(self.doubtful), failed)
+        theirs = with_emptied(self.view, self.there, ours)
+        decision = decide(ours, theirs, self.view.bases, self.policy, frozenset(self.doubtful), failed)
         if self.view.unfiled:
             decision = never_sent(decision)
         if not self.cannot:
@@ -204,7 +206,8 @@ class _Run:
     async def _agree(self) -> bool:
         """Settle what is equal on both sides and what the policy passes over; nothing of it needs a person."""
         settle, ignore = self.decision.units(Action.SETTLE), self.decision.units(Action.IGNORE)
-        pairs = {unit: Pair(one.seen.real, one.seen.theirs, self.view.rev) for unit, one in settle.items()}
+        pairs = unasked(self.view, self.there, ours_of(self.view, self.today))
+        pairs |= {unit: Pair(one.seen.real, one.seen.theirs, self.view.rev) for unit, one in settle.items()}
         for unit, one in ignore.items():
             mine = one.seen.pair.ours if one.seen.pair else one.seen.ours
             pairs[unit] = Pair(mine, one.seen.theirs, one.seen.pair.rev if one.seen.pair else self.view.rev)
@@ -355,6 +358,7 @@ class _Run:
             *(Waiting("identity", self.view.plan.id, one, MAY_BE_OURS_TWICE) for one in self.twins),
             *(Waiting("retract", local_id, kind, NAMED_IN_THE_TEXT) for kind, local_id in named),
             *(Waiting("held", local_id, kind, "was_not_taken_back") for kind, local_id in self.kept),
+            *asked(self.view, self.there, ours_of(self.view, self.today)),
             *(Waiting("retract", local_id, kind, NOT_SEEN) for kind, local_id in sorted(self.view.gone_once)),
             *(Waiting("held", self.view.plan.id, f"Goal/{one}", why) for one, why in self.left.items()),
             *(Waiting("held", goal, "", why) for goal, why in misfiled(self.view, reading)),
