@@ -175,6 +175,7 @@ WHY: Mapping[str, str] = {
     "no_longer_disclosed": "it was sent and may no longer be seen there",
     "stands_as_taken_back": "it was taken back there and our record says that it may be there: withhold it here too and"
     " sync; if it is shared after that, it goes out anew",
+    "own_value_not_known": "ours stands there in a goal of the EHR's own, and nobody knows what it had in its place",
     "not_seen_taken_back": "the EHR did not show it: a later sync looks again, and takes it back if it is there",
     "not_there": "the EHR did not find it when it was to be deleted: the next sync looks again",
     "changed_here_meanwhile": "it was changed here meanwhile",

@@ -163,11 +163,13 @@ class Plans:
                 sources[unit] = Source(origin, parts)
         return revs, sources
 
-    def revisions(self, plan_id: str) -> tuple[SavedRevision, ...]:
-        """Return every saved edit of the plan, the oldest first."""
+    def revisions(self, plan_id: str, *, origin: str | None = None) -> tuple[SavedRevision, ...]:
+        """Return every saved edit of the plan, the oldest first; of one connection alone where `origin` names it."""
         table = schema.plan_revisions
         columns = (table.c.rev, table.c.at, table.c.by, table.c.reason, table.c.origin, table.c.summary)
         wanted = sa.select(*columns, table.c.touched).where(table.c.plan_id == plan_id).order_by(table.c.rev)
+        if origin is not None:
+            wanted = wanted.where(table.c.origin == origin)
         return tuple(
             SavedRevision(
                 row.rev,

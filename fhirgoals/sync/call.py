@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 from fhirgoals.domain.units import Json, Unit
 from fhirgoals.fhir.exact_json import Resource
-from fhirgoals.sync.decide import Kind
-from fhirgoals.sync.withdraw import WITHDRAWN_REV
+from fhirgoals.sync.own import WITHDRAWN_REV
+from fhirgoals.sync.sides import Kind
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,15 @@ from fhirgoals.mappers.overlay_plan import overlay_care_plan
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
 from fhirgoals.mappers.refs import Refs
 from fhirgoals.sync.call import Call, Sent, Way
-from fhirgoals.sync.decide import WRONG_CHART, Decision, Kind, Ours, Place, Retract, carriers
+from fhirgoals.sync.decide import WRONG_CHART, Decision, Key, Kind, Ours, Place, Retract, carriers
 from fhirgoals.sync.merge import Action
 from fhirgoals.sync.nameable import nameable
 from fhirgoals.sync.narratives import may_be_rewritten
 from fhirgoals.sync.outline import outline_there
+from fhirgoals.sync.own import WITHDRAWN_REV, is_theirs, ours_in
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.tree import closes_a_ring, edges_of
-from fhirgoals.sync.withdraw import WITHDRAWN_REV, references_in, withdrawn
+from fhirgoals.sync.withdraw import references_in, withdrawn
 
 R = TypeVar("R", bound=Record)
 
@@ -46,9 +47,9 @@ class Pass:
 
     calls: tuple[Call, ...] = ()
     settled: Mapping[Unit, Pair] = field(default_factory=dict)
-    unwritable: tuple[tuple[Kind, str], ...] = ()
-    forget: tuple[tuple[Kind, str], ...] = ()
-    kept: tuple[tuple[Kind, str], ...] = ()
+    unwritable: tuple[Key, ...] = ()
+    forget: tuple[Key, ...] = ()
+    kept: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ class Terms:
 
     installation: Installation
     patient: str
-    failed: frozenset[tuple[Kind, str]] = frozenset()
-    told: frozenset[tuple[Kind, str]] = frozenset()
-    seen_once: frozenset[tuple[Kind, str]] = frozenset()
+    failed: frozenset[Key] = frozenset()
+    told: frozenset[Key] = frozenset()
+    seen_once: frozenset[Key] = frozenset()
     narratives: frozenset[str] = frozenset()
     """Digests of the narratives that we sent."""
-    undeletable: frozenset[tuple[Kind, str]] = frozenset()
+    undeletable: frozenset[Key] = frozenset()
 
 
 def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit, Pair], terms: Terms) -> Pass:
@@ -79,7 +80,7 @@ def next_pass(decision: Decision, ours: Ours, there: There, bases: Mapping[Unit,
 
 
 class _NoBodyError(Exception):
-    def __init__(self, key: tuple[Kind, str]) -> None:
+    def __init__(self, key: Key) -> None:
         super().__init__(f"no body can be made for {key[0]}")
         self.key = key
 
@@ -180,7 +181,7 @@ class _Builder:
         calls: list[Call] = []
         settled: dict[Unit, Pair] = {}
         for goal_id, record in self.there.goals.items():
-            key: tuple[Kind, str] = ("Goal", goal_id)
+            key: Key = ("Goal", goal_id)
             if self.there.theirs.place(*key) is not Place.PRESENT or key in self.terms.failed:
                 continue
             units = {unit: value for unit, value in self.pushes.items() if self._touches(goal_id, unit, value)}
@@ -203,7 +204,7 @@ class _Builder:
             calls.append(Call("Goal", goal_id, body, sent, found.resource_id, found.etag, found.tree, way, hidden))
         return tuple(calls), settled
 
-    def retirements(self, keys: Iterable[tuple[Kind, str]]) -> tuple[Call, ...]:
+    def retirements(self, keys: Iterable[Key]) -> tuple[Call, ...]:
         """Return the calls that take resources back: those to be deleted once nothing refers to them any more."""
         left = {key: self.there.found[key] for key in keys if key in self.there.found and key not in self.terms.failed}
         if self.ours.retract != "delete":
@@ -213,8 +214,9 @@ class _Builder:
         named = {key: references_in(one.tree) for key, one in self.there.found.items()}
         # Who still names one that is not to be deleted could not be written to: the words go, what is left of it waits.
         stay = {key for key in named.keys() - left.keys() if self.there.theirs.place(*key) is Place.PRESENT}
-        kept = {key for key, name in names.items() if any(name in named[one] for one in stay)}
-        kept |= self.terms.undeletable & left.keys()
+        not_ours = {key for key in left if is_theirs(key, self.ours, self.there.theirs, self.bases)}
+        kept = {key for key, name in names.items() if any(name in named[one] for one in stay | not_ours)}
+        kept |= not_ours | (self.terms.undeletable & left.keys())
         blank = [call for key in kept - self.terms.told if (call := self._withdrawal(key, "blank")) is not None]
         if blank:
             return tuple(sorted(blank, key=lambda call: call.key))
@@ -222,36 +224,32 @@ class _Builder:
         free = [key for key in go if not any(names[key] in named[one] for one in go if one != key)]
         return tuple(self._delete(key) for key in free or go[:1])
 
-    def would_retire(self, key: tuple[Kind, str]) -> bool:
+    def would_retire(self, key: Key) -> bool:
         """Tell whether anything of ours is left in a resource that is to be taken back."""
         way: Retract = "blank" if self.ours.retract == "delete" else self.ours.retract
         return key in self.there.found and self._withdrawal(key, way) is not None
 
-    def _withdrawal(self, key: tuple[Kind, str], way: Retract) -> Call | None:
+    def _withdrawal(self, key: Key, way: Retract) -> Call | None:
         kind, local_id = key
         found = self.there.found[key]
-        pairs = self._carried(key, self.ours.born_there | self.there.theirs.assembled.born_there)
-        sent = {unit: Sent(None, WITHDRAWN_REV) for unit in pairs}
-        rewritten = self._may_rewrite(key, found.tree)
-        body = withdrawn(key, way, self.there, pairs, with_text=not rewritten)
+        taken = ours_in(key, self.ours, self.there.theirs, self.bases)
+        sent = {unit: Sent(None, WITHDRAWN_REV) for unit in taken}
+        agreed = {unit: self.bases[unit].ours or self.bases[unit].theirs for unit in taken}
+        with_text = not (taken and self._may_rewrite(key, found.tree))
+        body = withdrawn(key, way, self.there, taken, agreed, theirs=local_id in self.ours.born, with_text=with_text)
         if self.ours.refused == WRONG_CHART:
             body = stamp.without_identifier(body, self.terms.installation.identifier_system)
         if same(body, found.tree):
             return None
         return Call(kind, local_id, body, sent, found.resource_id, found.etag, found.tree, "withdraw")
 
-    def _delete(self, key: tuple[Kind, str]) -> Call:
+    def _delete(self, key: Key) -> Call:
         kind, local_id = key
         found = self.there.found[key]
-        sent = {unit: Sent(None, WITHDRAWN_REV) for unit in self._carried(key)}
+        pairs = self.bases.items()
+        carried = [unit for unit, pair in pairs if key in carriers(self.ours.plan_id, unit, pair.ours, pair.theirs)]
+        sent = {unit: Sent(None, WITHDRAWN_REV) for unit in carried}
         return Call(kind, local_id, {}, sent, found.resource_id, found.etag, found.tree, "delete")
-
-    def _carried(self, key: tuple[Kind, str], theirs: frozenset[Unit] = frozenset()) -> Mapping[Unit, Pair]:
-        return {
-            unit: pair
-            for unit, pair in self.bases.items()
-            if unit not in theirs and key in carriers(self.ours.plan_id, unit, pair.ours, pair.theirs)
-        }
 
     def removes(self, call: Call) -> bool:
         """Tell whether a call takes a child from a parent: such calls go before those that only add."""
@@ -277,7 +275,7 @@ class _Builder:
 
     def update_plan(self) -> tuple[Call | None, dict[Unit, Pair]]:
         plan_id = self.ours.plan_id
-        key: tuple[Kind, str] = ("CarePlan", plan_id)
+        key: Key = ("CarePlan", plan_id)
         if (
             self.there.care_plan is None
             or self.there.theirs.place(*key) is not Place.PRESENT
@@ -315,7 +313,7 @@ class _Builder:
         title, outline = outline_there(self.ours.plan_id, merged, self.there.refs)
         return narrative.with_text(body, narrative.care_plan_text(title, outline))
 
-    def _may_rewrite(self, key: tuple[Kind, str], tree: Resource) -> bool:
+    def _may_rewrite(self, key: Key, tree: Resource) -> bool:
         return may_be_rewritten(key, tree, self.there, self.terms.narratives)
 
     def _touches(self, goal_id: str, unit: Unit, value: Json) -> bool:
@@ -386,7 +384,7 @@ class _Builder:
         return self.terms.installation.wire_id(kind, self.ours.plan_id, local_id)
 
 
-def _body(key: tuple[Kind, str], table: Mapper[R], record: R, onto: Resource) -> Resource:
+def _body(key: Key, table: Mapper[R], record: R, onto: Resource) -> Resource:
     try:
         return table.to_fhir(record, onto)
     except (InputError, Bug):

@@ -6,83 +6,45 @@ and what waits for a person. It writes nothing and knows nothing of HTTP; `calls
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from typing import Literal, TypeAlias, assert_never
+from typing import assert_never
 
-from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value
-from fhirgoals.mappers.assemble import Assembled
+from fhirgoals.domain.units import Json, Pair, Unit, same_value
 from fhirgoals.sync.members import edited_as_one, waiting_as_one, with_their_members
 from fhirgoals.sync.merge import Action, Policy, Seen, Verdict, judge
 from fhirgoals.sync.nameable import nameable
+from fhirgoals.sync.own import holds_ours, left_as_it_is, not_put_back, put_back
+from fhirgoals.sync.sides import (
+    REQUIRED,
+    REQUIRED_OF_PLAN,
+    WRONG_CHART,
+    Key,
+    Kind,
+    Ours,
+    Place,
+    Retract,
+    Theirs,
+    carriers,
+    named_by,
+)
 from fhirgoals.sync.tree import edges_of, in_a_ring, incoherent, living, places_of
 from fhirgoals.sync.unreleased import NOT_RELEASED, before_release, held_back
 
-Kind: TypeAlias = Literal["Goal", "CarePlan"]
-Retract: TypeAlias = Literal["leave", "blank", "entered_in_error", "delete"]
-"""What becomes of a resource that was sent and may no longer go (design 5.10)."""
-
-
-class Place(StrEnum):
-    """How one resource stands at the EHR."""
-
-    ABSENT = "absent"
-    """Never sent: there is no link."""
-    PRESENT = "present"
-    GONE = "gone"
-    """It was there and a direct read says it is no longer."""
-    VOID = "void"
-    """Someone at the EHR marked it entered-in-error."""
-    UNREADABLE = "unreadable"
-    """Forbidden, quarantined, or with a modifier that we don't know."""
-
-
-@dataclass(frozen=True)
-class Ours:
-    """Our side of one plan as the connection may see it.
-
-    `visible` are the disclosed and linked units, `hidden` what we have and it may not see, `revs` the
-    revision that last touched each unit, `goals` the goals that go there, depth first. `born_there` are members that
-    came from this connection and go back only to it; `elsewhere` are units whose value came from another EHR that this
-    one is not told of, with our value (they are not in `visible`). `refused` is why nothing goes there at all, if so;
-    `void` are goals that we marked entered-in-error. `retract` is what becomes of a resource that was sent and may no
-    longer be there. `unreleased` are units whose last edit may not go there yet.
-    """
-
-    plan_id: str
-    rev: int
-    visible: Values
-    hidden: Mapping[Unit, Json] = field(default_factory=dict)
-    revs: Mapping[Unit, int] = field(default_factory=dict)
-    goals: tuple[str, ...] = ()
-    born_there: frozenset[Unit] = frozenset()
-    elsewhere: Mapping[Unit, Json] = field(default_factory=dict)
-    refused: str | None = None
-    retract: Retract = "leave"
-    void: frozenset[str] = frozenset()
-    unreleased: frozenset[Unit] = frozenset()
-
-    @property
-    def released(self) -> Values:
-        """The units that may be sent as they are, where something is new there."""
-        return {unit: value for unit, value in self.visible.items() if unit not in self.unreleased}
-
-
-@dataclass(frozen=True)
-class Theirs:
-    """The EHR's side: its units, and how each resource of ours stands there, by kind and our id.
-
-    `under_void` are the void goals that list a child there, by the child: their edges do not count.
-    """
-
-    assembled: Assembled
-    places: Mapping[tuple[Kind, str], Place]
-    under_void: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-    def place(self, kind: Kind, local_id: str) -> Place:
-        """Return how a resource stands there; one that was never linked is absent."""
-        return self.places.get((kind, local_id), Place.ABSENT)
+__all__ = [
+    "PASSING",
+    "WRONG_CHART",
+    "Decision",
+    "Key",
+    "Kind",
+    "Ours",
+    "Place",
+    "Retract",
+    "Theirs",
+    "Waiting",
+    "carriers",
+    "decide",
+]
 
 
 @dataclass(frozen=True)
@@ -109,28 +71,17 @@ class Decision:
     create_plan: bool = False
     verdicts: Mapping[Unit, Verdict] = field(default_factory=dict)
     waiting: tuple[Waiting, ...] = ()
-    retire: tuple[tuple[Kind, str], ...] = ()
+    retire: tuple[Key, ...] = ()
 
     def units(self, action: Action) -> dict[Unit, Verdict]:
         """Return the verdicts of one action."""
         return {unit: verdict for unit, verdict in self.verdicts.items() if verdict.action is action}
 
 
-WRONG_CHART = "wrong_chart"
-"""Why nothing goes to a chart and what stands there is taken back: the client is being unlinked from it."""
-
-Key: TypeAlias = tuple[Kind, str]
-
 PASSING = ("in_doubt", "read_again")
 """Why a unit is not judged in this run, where nobody is asked: the next run knows more."""
 
 _DEAD = (Place.GONE, Place.VOID, Place.UNREADABLE)
-
-REQUIRED = ("text", "status")
-"""Units without which a Goal can't stand."""
-
-REQUIRED_OF_PLAN = ("plan_status",)
-"""Units without which a CarePlan can't stand."""
 
 
 def decide(
@@ -148,7 +99,7 @@ def decide(
     Where nothing may go there at all, nothing is sent, and what was sent earlier is taken back or waits for a person.
     """
     if ours.refused is not None:
-        return _withdrawn(ours, theirs)
+        return _withdrawn(ours, theirs, bases)
     absent = [goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT]
     # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
     kept = ours.elsewhere.keys() | ours.unreleased
@@ -167,6 +118,8 @@ def decide(
         present = (goal for goal in ours.goals if theirs.place("Goal", goal) is Place.PRESENT)
         everything |= places_of(ours.plan_id, present) & ours.revs.keys() - ours.hidden.keys()
     for unit in sorted(everything):
+        if left_as_it_is(unit, ours, bases):
+            continue
         seen = _seen(unit, ours, theirs, bases, doubtful)
         if seen is None:
             continue
@@ -176,12 +129,12 @@ def decide(
     verdicts = held_back(verdicts, ours.unreleased, ours.goals)
     verdicts = with_their_members(verdicts, ours.visible, theirs.assembled.values)
     verdicts = _without_rings(held_back(verdicts, ours.unreleased, ours.goals), theirs, stay)
-    waiting = [*_resources(ours, theirs, verdicts), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
+    waiting = [*_resources(ours, theirs, verdicts, bases), *_units(verdicts, {**ours.hidden, **ours.elsewhere})]
     waiting += _tree(ours, theirs, verdicts)
-    return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts))
+    return Decision(creates, create_plan, verdicts, tuple(waiting), _retired(ours, theirs, verdicts, bases))
 
 
-def _withdrawn(ours: Ours, theirs: Theirs) -> Decision:
+def _withdrawn(ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) -> Decision:
     leaving = ours.refused == WRONG_CHART
     wanted = (Place.PRESENT, Place.VOID, Place.GONE) if leaving else (Place.PRESENT, Place.VOID)
     there = tuple(key for key, place in sorted(theirs.places.items()) if place in wanted)
@@ -191,15 +144,26 @@ def _withdrawn(ours: Ours, theirs: Theirs) -> Decision:
             for (_, local_id), place in sorted(theirs.places.items())
             if place is Place.UNREADABLE
         ]
-        return Decision(waiting=tuple(hidden), retire=there)
+        return Decision(waiting=(*hidden, *_not_put_back(there, ours, theirs, bases)), retire=there)
+    standing = [key for key in there if theirs.place(*key) is not Place.GONE and holds_ours(key, ours, theirs, bases)]
     if leaving:  # each is named: somebody at the EHR has to take them out of that chart
-        gone = tuple(key for key in there if theirs.place(*key) is Place.GONE)
-        stay = tuple(Waiting("retract", key[1], key[0], WRONG_CHART) for key in there if key not in gone)
-        return Decision(waiting=stay, retire=gone)
-    return Decision(waiting=(Waiting("retract", ours.plan_id, "", ours.refused or ""),) if there else ())
+        stay = tuple(Waiting("retract", key[1], key[0], WRONG_CHART) for key in standing)
+        return Decision(waiting=stay, retire=tuple(key for key in there if key not in standing))
+    return Decision(waiting=(Waiting("retract", ours.plan_id, "", ours.refused or ""),) if standing else ())
 
 
-def _retired(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> tuple[tuple[Kind, str], ...]:
+def _not_put_back(keys: Iterable[Key], ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) -> tuple[Waiting, ...]:
+    """Return an item for each value of ours that stays since nobody knows what the EHR had in its place."""
+    return tuple(
+        Waiting("retract", unit.owner, unit.name, "own_value_not_known")
+        for key in keys
+        for unit in not_put_back(key, ours, theirs, bases)
+    )
+
+
+def _retired(
+    ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict], bases: Mapping[Unit, Pair]
+) -> tuple[Key, ...]:
     """Return the goals to take back: sent, no longer shown, and no reference to them that the EHR changed waits."""
     if ours.retract == "leave":
         return ()
@@ -208,7 +172,7 @@ def _retired(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> tu
         for unit, verdict in verdicts.items()
         if unit.owner == ours.plan_id
         and (verdict.action in (Action.CONFLICT, Action.PROPOSE) or verdict.why in PASSING)
-        for goal in _named_by(unit, verdict.seen)
+        for goal in named_by(unit, *_values(verdict.seen))
     }
     return tuple(
         key
@@ -217,39 +181,13 @@ def _retired(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> tu
         and key[1] not in ours.goals
         and key[1] not in waits
         and place in (Place.PRESENT, Place.VOID)
+        and holds_ours(key, ours, theirs, bases)
     )
 
 
-def _named_by(unit: Unit, seen: Seen) -> set[str]:
-    """Return the goals that a unit of the plan refers to."""
+def _values(seen: Seen) -> list[Json]:
     pair = (seen.pair.ours, seen.pair.theirs) if seen.pair else ()
-    values = [value for value in (seen.ours, seen.theirs, *pair) if value is not None]
-    match unit.family:
-        case "parent_map":
-            return {unit.member, *(parent for value in values for parent in value)}
-        case "relations":
-            start, _kind, end = unit.member.split("|")
-            return {start, end}
-        case "membership":
-            return {unit.member}
-        case "steps":
-            return {value["goal"] for value in values if isinstance(value, dict) and "goal" in value}
-        case _:
-            return set()
-
-
-def carriers(plan_id: str, unit: Unit, *values: Json) -> tuple[tuple[Kind, str], ...]:
-    """Return the resources that a unit stands on; a child's parent map stands on all its parents, old and new."""
-    if unit.owner != plan_id:
-        return (("Goal", unit.owner),)
-    match unit.family:
-        case "parent_map":
-            parents = {parent for value in values for parent in value or ()}
-            return tuple(("Goal", parent) for parent in sorted(parents))
-        case "relations":
-            return (("Goal", unit.member.partition("|")[0]),)
-        case _:
-            return (("CarePlan", plan_id),)
+    return [value for value in (seen.ours, seen.theirs, *pair) if value is not None]
 
 
 def _without_rings(verdicts: dict[Unit, Verdict], theirs: Theirs, stay: set[str]) -> dict[Unit, Verdict]:
@@ -297,7 +235,7 @@ def _seen(unit: Unit, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair], do
     created carries its units with it.
     """
     pair = bases.get(unit)
-    mine, there = ours.visible.get(unit), theirs.assembled.values.get(unit)
+    mine, there = ours.visible.get(unit, put_back(unit, ours, bases)), theirs.assembled.values.get(unit)
     if unit.owner != ours.plan_id and unit.owner not in ours.goals:
         return None
     held = theirs.assembled.held.get(unit)
@@ -357,13 +295,19 @@ def _child(unit: Unit, ours: Ours, theirs: Theirs, pair: Pair | None, doubtful: 
     )
 
 
-def _resources(ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict]) -> list[Waiting]:
+def _resources(
+    ours: Ours, theirs: Theirs, verdicts: Mapping[Unit, Verdict], bases: Mapping[Unit, Pair]
+) -> list[Waiting]:
     """Return what waits because of a whole resource: withheld after it was sent, gone, void or unreadable there."""
-    waiting = []
+    waiting: list[Waiting] = []
     for (kind, local_id), place in sorted(theirs.places.items()):
         if kind == "Goal" and local_id not in ours.goals and place is not Place.UNREADABLE:
-            if ours.retract == "leave" and place in (Place.PRESENT, Place.VOID):
-                waiting.append(Waiting("retract", local_id, "", "no_longer_disclosed"))
+            if place in (Place.PRESENT, Place.VOID):
+                key: Key = (kind, local_id)
+                if ours.retract != "leave":
+                    waiting += _not_put_back([key], ours, theirs, bases)
+                elif holds_ours(key, ours, theirs, bases):
+                    waiting.append(Waiting("retract", local_id, "", "no_longer_disclosed"))
             continue
         match place:
             case Place.GONE | Place.VOID | Place.UNREADABLE:

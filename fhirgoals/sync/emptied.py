@@ -13,10 +13,12 @@ from dataclasses import replace
 
 from fhirgoals.domain.units import Json, Pair, Unit
 from fhirgoals.mappers.records import WireCarePlan, WireGoal
-from fhirgoals.sync.decide import Ours, Theirs, Waiting, carriers
+from fhirgoals.sync.decide import Waiting
+from fhirgoals.sync.own import WITHDRAWN_REV
 from fhirgoals.sync.reading import There
+from fhirgoals.sync.sides import Ours, Theirs, carriers
 from fhirgoals.sync.view import Key, View
-from fhirgoals.sync.withdraw import WITHDRAWN, WITHDRAWN_REV
+from fhirgoals.sync.withdraw import WITHDRAWN
 
 STANDS_EMPTIED = "stands_as_taken_back"
 """Why a resource waits: it was taken back there, and our record says that it may be there."""

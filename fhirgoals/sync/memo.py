@@ -28,3 +28,18 @@ class LastFew(Generic[T]):
         if len(self._kept) > self._size:
             self._kept.popitem(last=False)
         return made
+
+
+class Same:
+    """A value as part of a key: equal only to the very same, which it keeps."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value

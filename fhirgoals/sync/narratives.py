@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from html import unescape
 
-from fhirgoals.domain.units import Json, Unit, Values
+from fhirgoals.domain.units import Json, Unit, Values, same_value
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers.narrative import care_plan_text, is_ours_or_generated
 from fhirgoals.store.tx import Tx
@@ -64,7 +64,9 @@ def still_named(ours: Ours, real: Values, there: There) -> set[Key]:
     a narrative that goes with its resource, nor what the care plan itself still lists: that waits for something else.
     """
     listed = there.theirs.assembled.values
-    gone = [value for unit, value in real.items() if _is_hidden(unit, ours) and not _is_listed(unit, ours, listed)]
+    gone = [
+        value for unit, value in real.items() if _is_hidden(unit, value, ours) and not _is_listed(unit, ours, listed)
+    ]
     hidden = {one for value in gone for one in _phrases(value)}
     if not hidden:
         return set()
@@ -83,9 +85,11 @@ def _is_looked_at(key: Key, tree: Resource, ours: Ours) -> bool:
     return stays or (ours.retract != "leave" and not is_ours_or_generated(tree))
 
 
-def _is_hidden(unit: Unit, ours: Ours) -> bool:
+def _is_hidden(unit: Unit, value: Json, ours: Ours) -> bool:
     if unit in ours.visible or unit in ours.elsewhere:
         return False
+    if unit in ours.own and same_value(value, ours.own[unit]):
+        return False  # its own words
     if unit.owner == ours.plan_id:
         return unit.family == "step:<id>.text" or (unit.name == "title" and ours.refused is not None)
     return unit.family in _OF_A_GOAL and unit.owner not in ours.goals

@@ -30,10 +30,11 @@ from fhirgoals.sync.newborn import adopt, errors_of, misfiled
 from fhirgoals.sync.outcome import Landed, NotLanded, NotPlannedError
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.recover import MAY_NOT_GO, NOTHING_OPEN, Unsettled
+from fhirgoals.sync.retracting import told
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.subject import with_whose
 from fhirgoals.sync.unfiled import never_sent
-from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of, told
+from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of
 
 PASSES = 20
 """Phases of a run, and one more for each goal (a chain of predecessors takes one each); more than that is a bug, and

@@ -38,6 +38,7 @@ from fhirgoals.sync.reconcile import Outcome, reconcile
 from fhirgoals.sync.recover import moved, recover, unsettled
 from fhirgoals.sync.refusals import REFUSED_AGAIN
 from fhirgoals.sync.release import RELEASE, mark_release, with_release
+from fhirgoals.sync.retracting import with_own
 from fhirgoals.sync.together import Together
 from fhirgoals.sync.unchanged import judged_on, scope_of, unchanged
 from fhirgoals.sync.unlink import finish
@@ -331,6 +332,7 @@ class Runner:
 
         def load(tx: Tx) -> View:
             view, at = load_view(tx, self.connection, plan_id, installation), self.clock()
+            view = with_own(tx, view, at.date())
             view = replace(view, siblings=self.charts.siblings.get(plan_id, ()))
             return with_together(tx, with_release(tx, view, at), at)
 

@@ -27,7 +27,7 @@ from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
-from fhirgoals.sync.memo import LastFew
+from fhirgoals.sync.memo import LastFew, Same
 from fhirgoals.sync.nameable import is_shown
 from fhirgoals.sync.narratives import sent_narratives
 from fhirgoals.sync.reading import Found, Knowledge, There, member_ids, read_there
@@ -81,6 +81,8 @@ class View:
     """What may not be there any more and one look did not show: not yet taken back (design 5.10)."""
     gone_for_good: frozenset[Key] = frozenset()
     """What a delete of ours took away, as two looks say: to be forgotten."""
+    own: Values = field(default_factory=dict)
+    """What the EHR itself last wrote of each unit; looked up only where something is to be taken back."""
     narratives: frozenset[str] = frozenset()
     """Digests of the narratives that were sent for its CarePlan."""
     siblings: tuple[str, ...] = ()
@@ -96,6 +98,11 @@ class View:
     def unfiled(self) -> bool:
         """Whether it is the client's unfiled plan: nothing of it is ever sent (design 5.6)."""
         return is_unfiled(self.plan)
+
+    @property
+    def born(self) -> frozenset[str]:
+        """Ids of the goals that were born at this EHR."""
+        return frozenset(one.id for one in self.plan.goals if one.origin and one.origin.system == self.connection)
 
     @property
     def void(self) -> frozenset[str]:
@@ -255,7 +262,18 @@ def _ours_of(view: View, on: date) -> Ours:
     retract = view.config.retract
     if shown.plan is None:
         refused = WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed"
-        return Ours(view.plan.id, view.rev, {}, revs=view.revs, born_there=born_there, refused=refused, retract=retract)
+        return Ours(
+            view.plan.id,
+            view.rev,
+            {},
+            units(view.plan),
+            view.revs,
+            born_there=born_there,
+            refused=refused,
+            retract=retract,
+            born=view.born,
+            own=view.own,
+        )
     told_of = {view.connection, *view.config.share_origins}
     elsewhere = frozenset(
         unit
@@ -282,6 +300,8 @@ def _ours_of(view: View, on: date) -> Ours:
         retract=retract,
         void=view.void,
         unreleased=view.unreleased,
+        born=view.born,
+        own=view.own,
     )
 
 
@@ -308,24 +328,9 @@ def there_of(view: View, found: Mapping[Key, Found], missing: Mapping[Key, Place
     """Return what was read of the plan at the EHR."""
     return _THERE.of(
         view,
-        (_Same(found), _Same(missing)),
+        (Same(found), Same(missing)),
         lambda: read_there(view.plan.id, found, missing, refs_of(view), knowledge_of(view)),
     )
-
-
-class _Same:
-    """A value as part of a key: equal only to the very same, which it keeps."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: object) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
 
 
 def last_seen(view: View) -> There:
@@ -386,14 +391,3 @@ def content_hash(tree: Resource) -> str:
 def raw_text(tree: Resource) -> str:
     """Return a resource's exact JSON text, as links and intents keep it."""
     return dumps(tree).decode()
-
-
-def told(view: View, there: There) -> frozenset[Key]:
-    """Return the resources that were taken back before and stand as the server then answered."""
-    return frozenset(
-        key
-        for key, one in there.found.items()
-        if key in view.links
-        and view.links[key].state == "withheld"
-        and view.links[key].raw_hash == content_hash(one.tree)
-    )
