@@ -33,6 +33,7 @@ from fhirgoals.sync.recover import MAY_NOT_GO, NOTHING_OPEN, Unsettled
 from fhirgoals.sync.retracting import told
 from fhirgoals.sync.rows import origin_of
 from fhirgoals.sync.subject import with_whose
+from fhirgoals.sync.taken_along import taken_along, told_of
 from fhirgoals.sync.unfiled import never_sent
 from fhirgoals.sync.view import Key, View, ours_of, refs_of, there_of
 
@@ -74,7 +75,8 @@ class Outcome:
     retracted: list[dict[str, Json]] = field(default_factory=list)
     """What was taken back: resource, our id, the way, and how many older versions the EHR's history still shows.
 
-    The way `text` is of a resource in whose narrative, written by others, words of it are left."""
+    The way `text` is of a resource in whose narrative, written by others, words of it are left; `written_by_others` of
+    one out of which something of theirs went along, from activities that its row names: our history keeps it."""
 
 
 async def reconcile(
@@ -268,8 +270,10 @@ class _Run:
             self.view, self.there, results = await self.effects.send_together(self.view, self.there, lost)
             if not self.view.together:
                 self.outcome.notes.append(NOTE)
-        for call, one in zip(calls, results, strict=True):
+        for (call, kept), one in zip(lost, results, strict=True):
             await self._sent(call, one)
+            if isinstance(one, Landed):
+                self.outcome.retracted.extend(told_of(call, kept, one.left))
 
     async def _sent(self, call: Call, result: Landed | NotLanded) -> None:
         """Note what became of a call."""
@@ -303,15 +307,16 @@ class _Run:
 
     def _lost_by(self, call: Call) -> list[Verdict]:
         """Return the EHR's values that a call is about to overwrite: they stay in the history here."""
+        along = taken_along(call, self.there, self.view.bases)
         if not call.takes_back:
-            return self._overruled(call)
+            return [*self._overruled(call), *along]
         values, carried = self.there.theirs.assembled.values, list(call.units)
         whole = []
         if call.way == "delete":  # all of it goes, what others wrote in it too: it is kept whole as well
             carried = [u for u, value in values.items() if call.key in carriers(self.view.plan.id, u, value)]
             whole = [Verdict(Seen(Unit(call.local_id, ""), None, None, call.before), Action.IGNORE, "taken_back")]
         seen = (Seen(unit, self.view.bases.get(unit), None, values.get(unit)) for unit in carried)
-        return [*whole, *(Verdict(one, Action.IGNORE, "taken_back") for one in seen if changed(one)[1])]
+        return [*whole, *along, *(Verdict(one, Action.IGNORE, "taken_back") for one in seen if changed(one)[1])]
 
     async def _took_back(self, call: Call, left: int | None) -> None:
         """Note what was taken back."""

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from fhirgoals.fhir.exact_json import Resource, Tree
+from fhirgoals.sync.guard import clear
 from tests.sync.test_release import hold, sign
 from tests.sync.test_resolve import PLAN, open_items, started
 from tests.sync.test_run import quiet
@@ -186,4 +187,30 @@ async def test_a_step_that_stands_there_as_before_goes_on() -> None:
         assert (await here.sync()).writes == 1
         assert await here.inbox() == []
         assert the_activity(here.care_plans()[0], NEW)
+        await quiet(here)
+
+
+@pytest.mark.parametrize(
+    ("way", "whole"), [("leave", False), ("blank", False), ("entered_in_error", True), ("delete", False)]
+)
+async def test_what_a_nurse_noted_on_a_step_that_is_taken_out_is_kept_here(way: str, whole: bool) -> None:
+    """It goes with the activity, stays in the history as she wrote it, and the report names the step."""
+    noted: list[Tree] = [{"time": "2026-11-05", "text": "Did it twice, dizzy afterwards"}]
+    with world(retract=way) as here:
+        await started(here)
+        at_the_ehr(here, lambda activity: activity.update(progress=noted))
+        await here.sync()
+        if whole:  # the consent ends by the calendar, and a person says that all of that is meant
+            here.now = here.now.replace(year=2027, month=6)
+            await here.sync()
+            await here.store.write(lambda tx: clear(tx, here.connection, by="it-1", at=here.now))
+        else:
+            await withhold(here, PLAN, GOAL)
+        counts = await here.sync()
+        rows = [one for one in counts.retracted if one["way"] == "written_by_others"]
+        assert [(one["resource"], one["id"], one["units"]) for one in rows] == [("CarePlan", PLAN, [f"steps:{STEP}"])]
+        items = await here.store.read(lambda tx: tx.inbox.list(open_only=False))
+        assert [(one.unit, one.theirs) for one in items if one.why == "written_by_others"] == [
+            (f"steps:{STEP}", {"progress": noted})
+        ]
         await quiet(here)
