@@ -56,6 +56,10 @@ class _Place:
     def value(self, name: str) -> Json:
         return self.merged.get(Unit(self.plan_id, name))
 
+    def agreed(self, name: str) -> Json:
+        """Return our value when both sides last agreed on the unit."""
+        return self.push.agreed.get(Unit(self.plan_id, name))
+
     def members(self, family: str) -> dict[str, Json]:
         """Return the pushed members of a keyed set with their values."""
         return {
@@ -93,13 +97,13 @@ def _intervention_status(place: _Place) -> Json:
 
 
 def _labels(place: _Place, record: WireCarePlan) -> WireCarePlan:
-    agreed = place.push.agreed.get(Unit(place.plan_id, "labels")) or []
+    agreed = place.agreed("labels") or []
     return replace(record, labels=labels(record.labels, place.value("labels") or [], agreed))
 
 
 def _participants(place: _Place, record: WireCarePlan) -> WireCarePlan:
     wanted = place.value("participants") or []
-    agreed = place.push.agreed.get(Unit(place.plan_id, "participants")) or []
+    agreed = place.agreed("participants") or []
     contributors = record.contributors
     for participant in agreed:
         if participant not in wanted:
@@ -185,8 +189,9 @@ def _step(place: _Place, step: str, goal: str, old: WireActivity | None) -> Wire
 def _parts(place: _Place, step: str, record: WireActivity, *, every: bool = False) -> WireActivity:
     """Return a step's activity with its pushed parts laid over it, or with `every` one."""
     for part, put in _STEP.items():
-        if every or place.pushed(f"step:{step}.{part}"):
-            record = put(place, record, place.value(f"step:{step}.{part}"))
+        unit = f"step:{step}.{part}"
+        if every or place.pushed(unit):
+            record = put(place, record, place.value(unit), place.agreed(unit))
     return record
 
 
@@ -194,30 +199,37 @@ def _others(goals: Sequence[str], place: _Place) -> tuple[str, ...]:
     return tuple(one for one in goals if place.refs.goal(one) is None)
 
 
-def _kind(_place: _Place, record: WireActivity, value: Json) -> WireActivity:
+def _kind(_place: _Place, record: WireActivity, value: Json, _before: Json) -> WireActivity:
     return replace(record, code=typed(WireActivity, "code", value))
 
 
-def _text(_place: _Place, record: WireActivity, value: Json) -> WireActivity:
+def _text(_place: _Place, record: WireActivity, value: Json, _before: Json) -> WireActivity:
     return replace(record, text=value)
 
 
-def _who(place: _Place, record: WireActivity, value: Json) -> WireActivity:
-    parts = value or {}
+def _who(place: _Place, record: WireActivity, value: Json, before: Json) -> WireActivity:
+    parts, agreed = value or {}, before or {}
     return replace(
         record,
         owner=typed(WireActivity, "owner", parts.get("owner")),
-        performers=_performers(place, record, parts.get("participant")),
+        performers=_performers(place.refs, record, parts.get("participant"), agreed.get("participant")),
     )
 
 
-def _performers(place: _Place, record: WireActivity, participant: str | None) -> tuple[str, ...]:
-    reference = place.refs.person(participant)
-    others = tuple(one for one in record.performers if place.refs.participant(one) is None)
-    return (reference, *others) if reference else others
+def _performers(refs: Refs, record: WireActivity, participant: str | None, before: str | None) -> tuple[str, ...]:
+    """Return who does it: ours first, in the place of the one that was read as ours or agreed on; any others stay."""
+    read = next((one for one in record.performers if refs.participant(one)), None)
+    if participant == (read and refs.participant(read)):
+        return record.performers
+    reference = refs.person(participant)
+    theirs = [one for one in record.performers if one != read and refs.relative(one) != refs.person(before)]
+    if reference is None:
+        return tuple(theirs)
+    first = next((one for one in theirs if refs.relative(one) == reference), reference)
+    return (first, *(one for one in theirs if one != first))
 
 
-def _schedule(_place: _Place, record: WireActivity, value: Json) -> WireActivity:
+def _schedule(_place: _Place, record: WireActivity, value: Json, _before: Json) -> WireActivity:
     parts = value or {}
     return replace(
         record,
@@ -227,7 +239,7 @@ def _schedule(_place: _Place, record: WireActivity, value: Json) -> WireActivity
     )
 
 
-def _done(_place: _Place, record: WireActivity, value: Json) -> WireActivity:
+def _done(_place: _Place, record: WireActivity, value: Json, _before: Json) -> WireActivity:
     parts = value or {}
     return replace(
         record,
@@ -236,7 +248,7 @@ def _done(_place: _Place, record: WireActivity, value: Json) -> WireActivity:
     )
 
 
-_STEP: Mapping[str, Callable[[_Place, WireActivity, Json], WireActivity]] = {
+_STEP: Mapping[str, Callable[[_Place, WireActivity, Json, Json], WireActivity]] = {
     "kind": _kind,
     "who": _who,
     "text": _text,
@@ -256,7 +268,9 @@ def _intervention(place: _Place, name: str, value: Json, old: WireActivity | Non
         coding=code and WireCode(system=SYSTEM_NAMES.get(code["system"], code["system"]), code=code["code"]),
         text=value.get("technique"),
         frequency=value.get("frequency"),
-        performers=_performers(place, record, value.get("by")),
+        performers=_performers(
+            place.refs, record, value.get("by"), (place.agreed(f"intervention:{name}") or {}).get("by")
+        ),
         goals=(*goals, *_others(record.goals, place)),
         status=_intervention_status(place),
     )

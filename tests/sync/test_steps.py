@@ -10,7 +10,7 @@ import pytest
 from fhirgoals.fhir.exact_json import Resource, Tree
 from fhirgoals.sync.guard import clear
 from tests.sync.test_release import hold, sign
-from tests.sync.test_resolve import PLAN, open_items, started
+from tests.sync.test_resolve import CLIENT, PLAN, SUPERVISOR, THERAPIST, open_items, started
 from tests.sync.test_run import quiet
 from tests.sync.world import World, withhold, world
 
@@ -213,4 +213,20 @@ async def test_what_a_nurse_noted_on_a_step_that_is_taken_out_is_kept_here(way: 
         assert [(one.unit, one.theirs) for one in items if one.why == "written_by_others"] == [
             (f"steps:{STEP}", {"progress": noted})
         ]
+        await quiet(here)
+
+
+async def test_a_colleague_who_does_a_step_too_stays_when_somebody_else_does_it_here() -> None:
+    """Only the performer who was read as ours is replaced; the others are the EHR's to say."""
+    with world() as here:
+        await started(here)
+        links = await here.store.read(lambda tx: tx.people.links(here.connection))
+        known = {one.local_id: one.reference for one in links}
+        both: list[Tree] = [{"reference": known[CLIENT]}, {"reference": known[SUPERVISOR], "display": "kept"}]
+        at_the_ehr(here, lambda activity: detail(activity).update(performer=both))
+        await here.sync()
+        await step_edited(here, owner="therapist", participant="p-ther")
+        await here.sync()
+        assert detail(the_activity(here.care_plans()[0]))["performer"] == [{"reference": known[THERAPIST]}, both[1]]
+        assert await here.inbox() == []
         await quiet(here)
