@@ -190,6 +190,7 @@ WHY: Mapping[str, str] = {
     "refused": "the EHR refused it",
     "listed_in_a_plan": "the EHR put it into a care plan after it was taken here outside of any; here it stays there",
     "chart_left": "it came from a chart that was left since: end it here with `fhirgoals goal void` if it isn't theirs",
+    "parts_of_a_chart_left": "parts of it came from a chart that was left since: they go nowhere until changed here",
     "ring": "the EHR shows it above itself",
     "two_parents": "the EHR shows it under two goals",
     "would_close_a_ring": "sent, it would stand above itself at the EHR",

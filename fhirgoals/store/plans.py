@@ -163,13 +163,16 @@ class Plans:
                 sources[unit] = Source(origin, parts)
         return revs, sources
 
-    def revisions(self, plan_id: str, *, origin: str | None = None) -> tuple[SavedRevision, ...]:
-        """Return every saved edit of the plan, the oldest first; of one connection alone where `origin` names it."""
+    def revisions(self, plan_id: str, *, source: str | None = None) -> tuple[SavedRevision, ...]:
+        """Return every saved edit of the plan, the oldest first.
+
+        With `source`, a connection, those alone that came from it or from a chart of it that was left (`sync.left`).
+        """
         table = schema.plan_revisions
         columns = (table.c.rev, table.c.at, table.c.by, table.c.reason, table.c.origin, table.c.summary)
         wanted = sa.select(*columns, table.c.touched).where(table.c.plan_id == plan_id).order_by(table.c.rev)
-        if origin is not None:
-            wanted = wanted.where(table.c.origin == origin)
+        if source is not None:
+            wanted = wanted.where((table.c.origin == source) | table.c.origin.startswith(f"{source}@", autoescape=True))
         return tuple(
             SavedRevision(
                 row.rev,
@@ -182,6 +185,22 @@ class Plans:
             )
             for row in self._connection.execute(wanted)
         )
+
+    def rename_origin(self, plan_id: str, old: str, new: str) -> None:
+        """Give what the plan has by now of one origin the name of another; its history stays as it is."""
+        table = schema.unit_revisions
+        of_unit = (table.c.plan_id == plan_id) & (table.c.origin == old)
+        self._connection.execute(sa.update(table).where(of_unit).values(origin=new))
+        rows = self._connection.execute(
+            sa.select(table.c.owner, table.c.unit, table.c.parts).where(
+                table.c.plan_id == plan_id, table.c.parts.is_not(None)
+            )
+        ).all()
+        for owner, unit, parts in rows:
+            if parts is not None and old in parts.values():
+                renamed = {path: new if one == old else one for path, one in parts.items()}
+                one = (table.c.plan_id == plan_id) & (table.c.owner == owner) & (table.c.unit == unit)
+                self._connection.execute(sa.update(table).where(one).values(parts=renamed))
 
     def at_revision(self, plan_id: str, rev: int) -> Plan | None:
         """Return the plan as it was saved at that revision, or `None`."""

@@ -103,7 +103,10 @@ def decide(
     absent = [goal for goal in ours.goals if theirs.place("Goal", goal) is Place.ABSENT]
     # A goal whose words or status may not go there is not created; the ledger says so (design 5.5).
     kept = ours.elsewhere.keys() | ours.unreleased
-    creates = tuple(goal for goal in absent if not {Unit(goal, name) for name in REQUIRED} & kept)
+    # Nor is one that was born there and has lost its link: it would stand there twice.
+    creates = tuple(
+        goal for goal in absent if goal not in ours.born and not {Unit(goal, name) for name in REQUIRED} & kept
+    )
     create_plan = bool(ours.goals) and theirs.place("CarePlan", ours.plan_id) is Place.ABSENT
     create_plan &= not {Unit(ours.plan_id, name) for name in REQUIRED_OF_PLAN} & ours.unreleased
     stay = {*absent} - {*creates} | {goal for kind, goal in failed if kind == "Goal"}

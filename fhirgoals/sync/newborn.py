@@ -53,15 +53,16 @@ class Adoption:
 def in_scope(view: View, reading: Reading) -> tuple[Resource, ...]:
     """Return the Goals that were born there and belong to the plan.
 
-    Those that its linked CarePlan lists; to an unfiled plan those that no linked CarePlan of the client lists, where
-    the connection's scope takes them, and unless one may be another plan's own.
+    Those that its linked CarePlan lists, and those that were the plan's before that chart was left. To an unfiled plan
+    those that no linked CarePlan of the client lists, where the connection's scope takes them, and unless one may be
+    another plan's own.
     """
     if view.config.scope == "ours" or view.leaving or not reading.born:
         return ()
     if view.unfiled:
         return () if reading.unsure else unlisted(view, reading)
     care_plan = reading.found.get(("CarePlan", view.plan.id))
-    listed = _listed(view, () if care_plan is None else (care_plan.tree,))
+    listed = _listed(view, () if care_plan is None else (care_plan.tree,)) | _born_before(view).keys()
     return tuple(tree for tree in reading.born if _name(tree) in listed and _alive(tree))
 
 
@@ -99,12 +100,14 @@ def outside(view: View, reading: Reading) -> int:
 
 
 def misfiled(view: View, reading: Reading) -> list[tuple[str, str]]:
-    """Return the goals of an unfiled plan that a person has to look at, each with the reason.
+    """Return the goals that a person has to look at, of an unfiled plan above all, each with the reason.
 
     One that the EHR put into a linked CarePlan meanwhile stays where it is here; one of a chart that was left since
-    may be somebody else's.
+    may be somebody else's, as may be what any plan has of it.
     """
-    if not view.unfiled or view.leaving:
+    if not view.unfiled:
+        return sorted([*view.left_behind, *((local_id, "chart_left") for local_id in _born_before(view).values())])
+    if view.leaving:
         return []
     listed = _listed(view, _care_plans(reading))
     links = {local_id: f"Goal/{link.resource_id}" for (_, local_id), link in view.links.items()}
@@ -119,6 +122,13 @@ def misfiled(view: View, reading: Reading) -> list[tuple[str, str]]:
 
 def _born_at(one: Goal, view: View) -> bool:
     return one.origin is not None and one.origin.system == view.connection
+
+
+def _born_before(view: View) -> dict[str, str]:
+    """Return the goals that were born there and lost their link as that chart was left, by their name there."""
+    linked = {local_id for _, local_id in view.links}
+    found = (one for one in view.plan.goals if one.id not in linked and _born_at(one, view) and one.id not in view.void)
+    return {str(one.origin.resource): one.id for one in found if one.origin is not None}
 
 
 def _void_here(view: View) -> set[str]:
@@ -181,7 +191,11 @@ def adopt(view: View, reading: Reading, at: datetime) -> Adoption | None:
         local_id = view.installation.wire_id("Goal", view.connection, resource_id)
         link = link_of(view, "Goal", local_id, found_of(resource_id, tree), at)
         known = any(one.id == local_id for one in plan.goals)  # linked before: its chart was left and found again
-        after = plan if known else _with_goal(with_link(linked, link), plan, local_id, tree, reading)
+        after = (
+            _born_again(plan, local_id, view.connection)
+            if known
+            else _with_goal(with_link(linked, link), plan, local_id, tree, reading)
+        )
         if after is None:
             left[resource_id] = "would_break_an_invariant"
             continue
@@ -213,6 +227,16 @@ def _with_goal(view: View, plan: Plan, local_id: str, tree: Resource, reading: R
             continue
     faults = errors_of(plan)
     return grown if errors_of(grown) <= faults else _as_root(grown, plan, local_id, faults)
+
+
+def _born_again(plan: Plan, local_id: str, connection: str) -> Plan:
+    """Return the plan with a goal as born at this connection, in whichever chart of it the goal was before."""
+    change = msgspec.structs.replace
+    goals = tuple(
+        change(one, origin=change(one.origin, system=connection)) if one.id == local_id and one.origin else one
+        for one in plan.goals
+    )
+    return change(plan, goals=goals)
 
 
 def _as_root(grown: Plan, plan: Plan, local_id: str, faults: set[tuple[str, str]]) -> Plan | None:

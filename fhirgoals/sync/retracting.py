@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from fhirgoals.store.tx import Tx
+from fhirgoals.sync.left import own_edits
 from fhirgoals.sync.own import own_values
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.view import Key, View, content_hash, may_be_there
@@ -15,7 +16,7 @@ def with_own(tx: Tx, view: View, on: date) -> View:
     """Return the view with what the EHR itself wrote, where something that may not be there any more may be there."""
     if view.unfiled or all(may_be_there(view, key, on) for key in view.links):
         return view
-    edits = (one.touched for one in tx.plans.revisions(view.plan.id, origin=view.connection))
+    edits = own_edits(tx.plans.revisions(view.plan.id, source=view.connection), view.connection, view.chart)
     return replace(view, own=own_values(edits))
 
 

@@ -1,6 +1,7 @@
 """Unlinks a client from a chart: what was written there is taken back first, where the connection can (design 5.8).
 
-`begin` stops sending at once, in its own transaction. Runs then take back every resource of that client there and
+`begin` stops sending at once, in its own transaction, and says of what came from that chart where it came from
+(`left`): it may be somebody else's. Runs then take back every resource of that client there and
 forget its link; when none is left, `finish` forgets who the patient was. Under `leave` items list what stays.
 """
 
@@ -13,7 +14,8 @@ from fhirgoals.domain.unfiled import is_unfiled
 from fhirgoals.domain.units import Json
 from fhirgoals.errors import Refused
 from fhirgoals.store.tx import Tx
-from fhirgoals.sync.decide import WRONG_CHART
+from fhirgoals.sync.left import chart_name, leave
+from fhirgoals.sync.sides import WRONG_CHART
 
 __all__ = ["STOPPED", "WRONG_CHART", "begin", "chart_of", "finish"]
 
@@ -42,6 +44,10 @@ def begin(tx: Tx, connection: str, client_id: str, *, retract: bool, by: str, re
         raise Refused(
             f"{len(sent)} resources of client {client_id} stand in that chart: say --retract to take them back there"
         )
+    chart = chart_name(connection, links[0].reference, links[0].fingerprint)
+    for plan in plans:
+        if not is_unfiled(plan):
+            leave(tx, connection, plan, chart, by=by, at=at)
     tx.audit.write(
         at=at,
         actor=by,

@@ -27,6 +27,7 @@ from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
+from fhirgoals.sync.left import as_linked, chart_name, left_behind
 from fhirgoals.sync.memo import LastFew, Same
 from fhirgoals.sync.nameable import is_shown
 from fhirgoals.sync.narratives import sent_narratives
@@ -81,6 +82,9 @@ class View:
     """What may not be there any more and one look did not show: not yet taken back (design 5.10)."""
     gone_for_good: frozenset[Key] = frozenset()
     """What a delete of ours took away, as two looks say: to be forgotten."""
+    chart: str | None = None
+    left_behind: tuple[tuple[str, str], ...] = ()
+    """The goals in which something came from a chart that was left, with the reason; `chart` names the linked one."""
     own: Values = field(default_factory=dict)
     """What the EHR itself last wrote of each unit; looked up only where something is to be taken back."""
     narratives: frozenset[str] = frozenset()
@@ -165,7 +169,10 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
     leaving = chart_of(tx, connection, client.id) is not None if client is not None else False
     marks = [link.fingerprint for link in links if client is not None and link.local_id == client.id]
     prefix = plan_id + "/"
+    chart = chart_name(connection, names[client.id], marks[0]) if client is not None and marks else None
     revs, sources = tx.plans.touched_last(plan_id)
+    left = () if is_unfiled(plan) else left_behind(plan, sources, connection, None if leaving else chart)
+    plan, known_sources = as_linked(plan, sources, connection, chart)
     return View(
         connection=connection,
         config=config,
@@ -174,7 +181,9 @@ def load_view(tx: Tx, connection: str, plan_id: str, installation: Installation)
         plan=plan,
         rev=stored.rev if stored is not None else 0,
         revs=revs,
-        sources=sources,
+        sources=known_sources,
+        chart=chart,
+        left_behind=left,
         links={(link.kind, link.local_id): link for link in tx.links.for_plan(connection, plan_id)},
         bases=tx.bases.for_plan(connection, plan_id),
         intents=tx.intents.for_plan(connection, plan_id),
@@ -261,7 +270,6 @@ def _ours_of(view: View, on: date) -> Ours:
     )
     retract = view.config.retract
     if shown.plan is None:
-        refused = WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed"
         return Ours(
             view.plan.id,
             view.rev,
@@ -269,7 +277,7 @@ def _ours_of(view: View, on: date) -> Ours:
             units(view.plan),
             view.revs,
             born_there=born_there,
-            refused=refused,
+            refused=WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed",
             retract=retract,
             born=view.born,
             own=view.own,

@@ -11,6 +11,8 @@ import pytest
 from fhirgoals.domain.records import Plan
 from fhirgoals.errors import Refused
 from fhirgoals.fhir.rest import Precondition
+from fhirgoals.sync.counts import Counts
+from fhirgoals.sync.guard import clear
 from fhirgoals.sync.identify import confirm, fingerprint, link_identifier, match
 from fhirgoals.sync.unlink import begin
 from tests.sync.world import World, example, taken_back, world
@@ -151,3 +153,113 @@ async def test_nothing_goes_to_a_chart_that_is_being_left() -> None:
         here.http = Watched()  # type: ignore[assignment]
         await here.sync()
         assert not [one for one in sent if b"Only for the right chart" in one]
+
+
+# -- what came from the chart that is left --
+
+OF_ANOTHER = "Accept the diagnosis that only this other patient has"
+
+
+async def relinked(here: World, *plans: Plan) -> None:
+    """Unlink the clients, have everything taken back, and link each to the patient who bears its identifier."""
+    for plan in plans:
+        await unlink(here, plan)
+    for _ in range(3):
+        await run(here)
+    await match(here.store, here.client(), "ehr-main", by="it-1", clock=here.clock)
+    at = here.clock()
+    await here.store.write(lambda tx: confirm(tx, "ehr-main", None, by="it-1", at=at))
+    for _ in range(3):
+        await run(here)
+
+
+async def run(here: World) -> Counts:
+    """Sync once, whatever the guard would say to so much."""
+    at = here.clock()
+    await here.store.write(lambda tx: clear(tx, "ehr-main", by="it-1", at=at, reason="seen"))
+    return await here.sync()
+
+
+def there(here: World, plan: Plan, patient: str) -> dict[str, Any]:
+    """Return the Goal there of a plan's first goal."""
+    [found] = [
+        one
+        for one in here.sandbox.storage.resources("Goal")
+        if one["subject"]["reference"] == patient and one["description"]["text"] == plan.goals[0].text
+    ]
+    return found
+
+
+def edited(here: World, what: str, goal: dict[str, Any]) -> None:
+    """Have a nurse write into the wrong chart: a goal of her own, a note in one of ours, or its words anew."""
+    if what == "goal":
+        new: dict[str, Any] = {"resourceType": "Goal", "lifecycleStatus": "active", "subject": goal["subject"]}
+        new["description"] = {"text": OF_ANOTHER}
+        made = here.sandbox.storage.create("Goal", new, unless=None).version.id
+        active = [one for one in here.care_plans() if one["status"] == "active"]
+        [care_plan] = [one for one in active if one["subject"] == goal["subject"]]
+        reference = {"reference": f"Goal/{made}"}
+        here.change("CarePlan", str(care_plan["id"]), lambda tree: tree["goal"].append(reference))  # type: ignore[union-attr]
+    elif what == "note":
+        here.change("Goal", goal["id"], lambda tree: tree.update(note=[*tree.get("note", []), {"text": OF_ANOTHER}]))  # type: ignore[misc]
+    else:
+        here.change("Goal", goal["id"], lambda tree: tree.update(description={"text": OF_ANOTHER}))
+
+
+@pytest.mark.parametrize("what", ["goal", "note", "words"])
+@pytest.mark.parametrize("way", ["blank", "delete"])
+async def test_what_a_wrong_chart_s_ehr_wrote_does_not_follow_to_the_right_one(way: str, what: str) -> None:
+    """It may be of another patient: it stays here and is sent nowhere, and one item for its goal says so."""
+    with world(retract=way) as here:
+        first, second = await swapped(here)
+        mine, wrong = await right_chart(here, first), await right_chart(here, second)
+        edited(here, what, there(here, first, wrong))
+        await run(here)
+        assert OF_ANOTHER in msgspec.json.encode(await here.plan(first.id)).decode()
+        await relinked(here, first, second)
+        found = chart(here, mine)
+        assert (first.goals[1].text in found, first.goals[0].text in found) == (True, what != "words")
+        assert OF_ANOTHER not in found
+        assert OF_ANOTHER in msgspec.json.encode(await here.plan(first.id)).decode()
+        items = await here.store.read(lambda tx: tx.inbox.list(open_only=True))
+        owner = first.goals[0].id
+        if what == "goal":
+            [owner] = [one.id for one in (await here.plan(first.id)).goals if one.text == OF_ANOTHER]
+        why = "chart_left" if what == "goal" else "parts_of_a_chart_left"
+        assert [(one.kind, one.owner, one.why) for one in items] == [("held", owner, why)]
+        assert (await run(here)).writes == 0
+
+
+async def test_what_somebody_here_writes_in_its_place_goes_to_the_right_chart() -> None:
+    """Changed here, it is ours: the goal is made there, and nobody is asked any more."""
+    with world(retract="blank") as here:
+        first, second = await swapped(here)
+        mine, wrong = await right_chart(here, first), await right_chart(here, second)
+        edited(here, "words", there(here, first, wrong))
+        await run(here)
+        await relinked(here, first, second)
+        await here.edit(first.id, first.goals[0].id, text="What this client wants")
+        await run(here)
+        assert "What this client wants" in chart(here, mine)
+        assert await here.inbox() == []
+
+
+async def test_linked_to_the_same_person_again_all_is_as_it_was() -> None:
+    """Unlinked by mistake: what came from that very person's chart is the connection's again, and goes back to it."""
+    with world(retract="blank") as here:
+        first, second = await swapped(here)
+        await relinked(here, first, second)
+        mine = await right_chart(here, first)
+        edited(here, "goal", there(here, first, mine))
+        edited(here, "note", there(here, first, mine))
+        await run(here)
+        before = await here.plan(first.id)
+        await relinked(here, first)
+        goals = [one["description"]["text"] for one in here.sandbox.storage.resources("Goal")]  # type: ignore[index,call-overload]
+        assert goals.count(OF_ANOTHER) == 1
+        assert OF_ANOTHER in str(there(here, first, mine)["note"])
+        assert await here.inbox() == []
+        for _ in range(2):
+            assert (await run(here)).writes == 0
+        after = await here.plan(first.id)
+        assert [one.text for one in after.goals] == [one.text for one in before.goals]
