@@ -84,7 +84,7 @@ class View:
     """What a delete of ours took away, as two looks say: to be forgotten."""
     chart: str | None = None
     left_behind: tuple[tuple[str, str], ...] = ()
-    """The goals in which something came from a chart that was left, with the reason; `chart` names the linked one."""
+    """Where something came from a chart that was left, and why to look at it; `chart` is the name of the linked one."""
     own: Values = field(default_factory=dict)
     """What the EHR itself last wrote of each unit; looked up only where something is to be taken back."""
     narratives: frozenset[str] = frozenset()
@@ -268,7 +268,6 @@ def _ours_of(view: View, on: date) -> Ours:
         for entry in goal.progress
         if entry.origin is not None and entry.origin.system == view.connection
     )
-    retract = view.config.retract
     if shown.plan is None:
         return Ours(
             view.plan.id,
@@ -278,7 +277,7 @@ def _ours_of(view: View, on: date) -> Ours:
             view.revs,
             born_there=born_there,
             refused=WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed",
-            retract=retract,
+            retract=view.config.retract,
             born=view.born,
             own=view.own,
         )
@@ -305,7 +304,7 @@ def _ours_of(view: View, on: date) -> Ours:
         shown.goals,
         born_there,
         kept,
-        retract=retract,
+        retract=view.config.retract,
         void=view.void,
         unreleased=view.unreleased,
         born=view.born,
