@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 PlanKind: TypeAlias = Literal["client_treatment", "professional_development"]
@@ -121,6 +123,8 @@ Participation: TypeAlias = Literal["active", "limited", "absent", "refused"]
 SessionMode: TypeAlias = Literal["in_person", "video", "phone", "home_visit"]
 AchievementSize: TypeAlias = Literal["small", "milestone", "goal"]
 Sensitivity: TypeAlias = Literal["MH", "PSY", "SUD", "ETHUD", "OPIOIDUD", "ADOL", "VIO", "SPI"]
+SENSITIVITY_READ_AS: Mapping[str, Sensitivity] = MappingProxyType({"ETH": "SUD", "SDV": "VIO"})
+"""Wider labels of an EHR, and those that no consent of ours names, as the one of ours that is asked for."""
 DischargeKind: TypeAlias = Literal["planned", "unplanned", "transfer"]
 DischargeOutcome: TypeAlias = Literal["goals_met", "goals_mostly_met", "goals_partly_met", "goals_not_met"]
 CodeSystem: TypeAlias = Literal["loinc", "snomed", "local", "icd10cm"]

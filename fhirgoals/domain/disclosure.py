@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
@@ -105,10 +106,12 @@ def disclose(
     sent_before: frozenset[str] = frozenset(),
     send_proposed: bool = False,
     send_session_rating: bool = False,
+    labelled_there: Mapping[str, frozenset[str]] = MappingProxyType({}),
 ) -> Disclosed:
     """Return what the connection named `endpoint` may see of a plan on a day.
 
     `portal_visible`: what the connection gets is shown in a patient portal, so to a minor's proxies too.
+    `labelled_there`: labels of goals that their own people put on them there: no consent for those is asked of them.
     `sent_before`: ids of the plans, goals and steps that were sent there earlier; a declined or entered-in-error one
     goes only then. The options are the connection's. `on` is the caller's clock; the first day that a consent no
     longer covers is its `expires`.
@@ -124,7 +127,8 @@ def disclose(
     silent = kept_back(plan, endpoint)
     kept: dict[str, Reason] = {}
     for goal in plan.goals:
-        reason_kept = _goal_gate(plan, goal, inherited[goal.id], silent, reader)
+        asked = inherited[goal.id] - labelled_there.get(goal.id, frozenset())
+        reason_kept = _goal_gate(plan, goal, asked, silent, reader)
         if reason_kept is not None:
             kept[goal.id] = reason_kept
     if len(kept) == len(plan.goals):

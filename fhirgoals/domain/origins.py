@@ -1,7 +1,7 @@
 """Where the parts of a merge unit came from: an EHR's part stays its own until somebody else changes it (design 5.5).
 
-Pure. A part is named by its path (`status_date`, `sustain.count`, `goals.g-1`); a value without parts is one part,
-named by the empty path. Codings and foreign values are one part each: half a code says nothing.
+Pure. A part is named by its path (`status_date`, `sustain.count`, `goals.g-1`; `.SUD` of a bare list); a value without
+parts is one part, named by the empty path. Codings and foreign values are one part each: half a code says nothing.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _leaves(path: str, value: Json) -> Iterator[tuple[str, bytes]]:
         for name, part in value.items():
             if (name, part) != ("op", "="):  # nobody said it: a figure without a comparator is read so
                 yield from _leaves(f"{path}.{name}" if path else name, part)
-    elif isinstance(value, list) and path:
+    elif isinstance(value, list):
         for index, one in enumerate(value):
             # Ids are members of a set, numbers are the ends of a range.
             yield f"{path}.{one if isinstance(one, str) else index}", value_text(one)

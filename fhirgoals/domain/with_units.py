@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from fhirgoals.domain.codes import SENSITIVITY_READ_AS
+from fhirgoals.domain.disclosure import inherited_sensitivities
 from fhirgoals.domain.records import (
     Acceptance,
     Achievement,
@@ -109,6 +111,14 @@ def _field(name: str) -> Callable[[Plan, Goal, Unit, Json, Origin], Goal]:
         return replace(goal, **{name: _typed(Goal, name, value)})
 
     return put
+
+
+def _labels(plan: Plan, goal: Goal, unit: Unit, value: Json, _origin: Origin) -> Goal:
+    """Add what is stricter: an EHR that takes a label away makes nothing here less sensitive."""
+    added = {SENSITIVITY_READ_AS.get(label, label) for label in value or ()} - inherited_sensitivities(plan)[goal.id]
+    if not added:
+        raise CannotTake(unit)
+    return replace(goal, sensitivities=_typed(Goal, "sensitivities", [*goal.sensitivities, *sorted(added)]))
 
 
 def _composite(*names: str) -> Callable[[Plan, Goal, Unit, Json, Origin], Goal]:
@@ -212,6 +222,7 @@ _GOAL_UNITS: dict[str, Callable[[Plan, Goal, Unit, Json, Origin], Plan | Goal]] 
     "target_date": _field("target_date"),
     "completion_criterion": _field("completion_criterion"),
     "expressed_by": _field("expressed_by"),
+    "labels": _labels,
     "addresses": _addresses,
     "acceptance": _acceptance,
     "note": _note,

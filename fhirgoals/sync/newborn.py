@@ -13,9 +13,10 @@ from datetime import datetime
 
 import msgspec
 
+from fhirgoals.domain.codes import SENSITIVITY_READ_AS
 from fhirgoals.domain.invariants import check
 from fhirgoals.domain.records import Goal, Origin, Plan
-from fhirgoals.domain.units import Json, Pair, Unit, Values, same_value, touched, units
+from fhirgoals.domain.units import Pair, Unit, Values, same_value, touched, units
 from fhirgoals.domain.with_units import CannotTake, with_units
 from fhirgoals.fhir.exact_json import Resource
 from fhirgoals.mappers import careplan, goal, stamp
@@ -216,8 +217,8 @@ def _with_goal(view: View, plan: Plan, local_id: str, tree: Resource, reading: R
     origin = Origin(system=view.connection, resource=f"Goal/{one.resource_id}", version=version_of(tree))
     there = there_of(view, {**reading.found, ("Goal", local_id): one}, reading.missing)
     values = there.theirs.assembled.values
-    labels: Json = values.get(Unit(local_id, "labels")) or []
-    new = msgspec.convert({"id": local_id, "sensitivities": labels}, Goal)
+    labels = {SENSITIVITY_READ_AS.get(label, label) for label in values.get(Unit(local_id, "labels")) or ()}
+    new = msgspec.convert({"id": local_id, "sensitivities": sorted(labels)}, Goal)
     born = msgspec.structs.replace(new, origin=origin, review="unreviewed")
     grown = msgspec.structs.replace(plan, goals=(*plan.goals, born))
     for unit, value in _of_goal(plan.id, local_id, values).items():

@@ -24,6 +24,7 @@ from fhirgoals.sync.effects import Effects
 from fhirgoals.sync.emptied import asked, unasked, with_emptied
 from fhirgoals.sync.gone import NOT_SEEN
 from fhirgoals.sync.guard import Stop, tally
+from fhirgoals.sync.labelled import with_stricter
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, pair_taken, taken
 from fhirgoals.sync.narratives import NAMED_IN_THE_TEXT, still_named
 from fhirgoals.sync.newborn import adopt, errors_of, misfiled
@@ -147,6 +148,7 @@ class _Run:
         decision = decide(ours, theirs, self.view.bases, self.policy, frozenset(self.doubtful), failed)
         if self.view.unfiled:
             decision = never_sent(decision)
+        decision = with_stricter(decision, self.view.plan)
         if not self.cannot:
             return decision
         verdicts = dict(decision.verdicts)

@@ -27,6 +27,7 @@ from fhirgoals.store.links import Link
 from fhirgoals.store.tx import Tx
 from fhirgoals.sync.connection import ConnectionConfig, config_of
 from fhirgoals.sync.decide import Kind, Ours, Place
+from fhirgoals.sync.labelled import labelled_there
 from fhirgoals.sync.left import as_linked, chart_name, left_behind
 from fhirgoals.sync.memo import LastFew, Same
 from fhirgoals.sync.nameable import is_shown
@@ -224,11 +225,9 @@ def disclosed(view: View, on: date) -> Disclosed:
     """Return what the connection may see of the plan on a day; nothing while the client is being unlinked."""
     if view.leaving:
         return Disclosed(plan=None, goals=(), kept={})
-    config, sent = view.config, view.sent_before
+    config, sent, here = view.config, view.sent_before, view.connection
     if view.unfiled:
-        return _DISCLOSED.of(
-            view.plan, (view.connection, on, sent), lambda: where_born(view.plan, view.connection, on, sent)
-        )
+        return _DISCLOSED.of(view.plan, (here, on, sent), lambda: where_born(view.plan, here, on, sent))
     return _DISCLOSED.of(
         view.plan,
         (view.connection, on, config.portal_visible, config.send_proposed, sent),
@@ -239,6 +238,7 @@ def disclosed(view: View, on: date) -> Disclosed:
             portal_visible=config.portal_visible,
             sent_before=sent,
             send_proposed=config.send_proposed,
+            labelled_there=labelled_there(view.plan, view.sources, view.connection),
         ),
     )
 

@@ -20,7 +20,8 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("0*.yaml"))
 PLANS = [load_plan(path.read_bytes(), name=path.name) for path in EXAMPLES]
 ORIGIN = Origin(system="ehr-main")
 NEVER_TAKEN = ("order", "participants", "problems", "membership", "labels", "note")
-"""Ours alone to change (order, labels, people), taken with another unit (membership), or checked by itself (notes)."""
+"""Ours alone to change (order, people), only added to (labels), taken with another unit (membership), or checked by
+itself (notes)."""
 
 
 def settable(plan: Plan) -> list[Unit]:
@@ -43,6 +44,17 @@ def test_a_changed_unit_changes_only_itself(plan: Plan) -> None:
         if isinstance(units(plan)[unit], str) and unit.family in ("text", "title", "step:<id>.text", "client_words"):
             after = with_units(plan, {unit: "Something new"}, ORIGIN)
             assert touched(plan, after) == {unit: (units(plan)[unit], "Something new")}
+
+
+def test_labels_of_an_ehr_only_tighten() -> None:
+    """Its wider word is read as ours, what it leaves out stays, and what a goal has from its problem is no news."""
+    plan = PLANS[0]
+    goal = msgspec.structs.replace(plan.goals[0], sensitivities=("MH",))
+    plan = msgspec.structs.replace(plan, goals=(goal, *plan.goals[1:]))
+    after = with_units(plan, {Unit(goal.id, "labels"): ["ETH", "SDV"]}, ORIGIN)
+    assert after.goals[0].sensitivities == ("MH", "SUD", "VIO")
+    with pytest.raises(CannotTake):
+        with_units(after, {Unit(goal.id, "labels"): ["ETH"]}, ORIGIN)
 
 
 def test_a_note_born_at_an_ehr_becomes_a_shared_entry_with_its_origin() -> None:
