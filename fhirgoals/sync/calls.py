@@ -28,7 +28,7 @@ from fhirgoals.sync.merge import Action
 from fhirgoals.sync.nameable import nameable
 from fhirgoals.sync.narratives import may_be_rewritten
 from fhirgoals.sync.outline import outline_there
-from fhirgoals.sync.own import WITHDRAWN_REV, is_theirs, ours_in
+from fhirgoals.sync.own import WITHDRAWN_REV, agreed_in, is_theirs, ours_in
 from fhirgoals.sync.reading import There
 from fhirgoals.sync.tree import closes_a_ring, edges_of
 from fhirgoals.sync.withdraw import references_in, withdrawn
@@ -234,7 +234,7 @@ class _Builder:
         found = self.there.found[key]
         taken = ours_in(key, self.ours, self.there.theirs, self.bases)
         sent = {unit: Sent(None, WITHDRAWN_REV) for unit in taken}
-        agreed = {unit: self.bases[unit].ours or self.bases[unit].theirs for unit in taken}
+        agreed = agreed_in(taken, self.ours, self.bases)
         with_text = not (taken and self._may_rewrite(key, found.tree))
         body = withdrawn(key, way, self.there, taken, agreed, theirs=local_id in self.ours.born, with_text=with_text)
         if self.ours.refused == WRONG_CHART:

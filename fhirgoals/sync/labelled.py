@@ -12,13 +12,12 @@ from dataclasses import replace
 
 import msgspec
 
-from fhirgoals.domain.codes import SENSITIVITY_READ_AS
 from fhirgoals.domain.disclosure import inherited_sensitivities
 from fhirgoals.domain.origins import Source
 from fhirgoals.domain.records import Plan
 from fhirgoals.domain.units import Unit
 from fhirgoals.sync.decide import Decision
-from fhirgoals.sync.merge import Action, Seen
+from fhirgoals.sync.merge import Action, Seen, new_labels
 
 
 def with_stricter(decision: Decision, plan: Plan) -> Decision:
@@ -33,8 +32,7 @@ def with_stricter(decision: Decision, plan: Plan) -> Decision:
 
 def _is_stricter(plan: Plan, seen: Seen) -> bool:
     known = inherited_sensitivities(plan).get(seen.unit.owner)
-    new = {*(seen.theirs or ())}.difference((seen.pair.theirs or ()) if seen.pair else ())
-    return known is not None and not {SENSITIVITY_READ_AS.get(label, label) for label in new} <= known
+    return known is not None and not new_labels(seen) <= known
 
 
 def labelled_there(plan: Plan, sources: Mapping[Unit, Source], connection: str) -> dict[str, frozenset[str]]:

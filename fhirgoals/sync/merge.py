@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
+from fhirgoals.domain.codes import SENSITIVITY_READ_AS
 from fhirgoals.domain.units import Json, Pair, Unit, same_value
 
 Accept: TypeAlias = Literal["auto", "propose", "ignore"]
@@ -118,10 +119,13 @@ def changed(seen: Seen) -> tuple[bool, bool]:
 def taken(seen: Seen) -> Json:
     """Return what our record gets when the EHR's value is taken.
 
-    In a composite unit a part that the server never held as we gave it (it drops or cuts it), and did not change since,
-    keeps our value (design 5.3). Of a value that a person rejected, only what is missing there counts as not held.
+    Of labels it gets those that are new there. In a composite unit a part that the server never held as we gave it (it
+    drops or cuts it), and did not change since, keeps our value (design 5.3). Of a value that a person rejected, only
+    what is missing there counts as not held.
     """
     pair = seen.pair
+    if seen.unit.family == "labels":
+        return sorted(new_labels(seen))
     if pair is None or not isinstance(seen.theirs, dict) or not isinstance(pair.ours, dict):
         return seen.theirs
     held = pair.theirs if isinstance(pair.theirs, dict) else {}
@@ -136,8 +140,16 @@ def taken(seen: Seen) -> Json:
     return value
 
 
+def new_labels(seen: Seen) -> frozenset[str]:
+    """Return the labels that the EHR added since the pair, in our words."""
+    known = (seen.pair and seen.pair.theirs) or ()
+    return frozenset(SENSITIVITY_READ_AS.get(one, one) for one in seen.theirs or () if one not in known)
+
+
 def pair_taken(seen: Seen) -> Pair:
     """Return the pair of a unit whose EHR's value was taken: a step that was taken out there stands here, void."""
+    if seen.unit.family == "labels":  # what was agreed stays agreed: the EHR's own words for it are not ours to change
+        return Pair(sorted({*((seen.pair and seen.pair.ours) or ()), *new_labels(seen)}), seen.theirs, 0)
     stays = seen.unit.family == "steps" and seen.theirs is None
     return Pair(seen.ours if stays else taken(seen), seen.theirs, 0)
 

@@ -33,7 +33,8 @@ def own_values(edits: Iterable[Mapping[Unit, tuple[Json, Json]]]) -> Values:
     own: Values = {}
     for edit in edits:
         for unit, (old, new) in edit.items():
-            own[unit] = _with_edit(own.get(unit), old, new)
+            edit_of = _with_labels if unit.name == "labels" else _with_edit
+            own[unit] = edit_of(own.get(unit), old, new)
     return {unit: value for unit, value in own.items() if value is not None}
 
 
@@ -43,6 +44,21 @@ def _with_edit(own: Json, old: Json, new: Json) -> Json:
     known = own if isinstance(own, dict) else {}
     edited = {part for part, value in new.items() if not same_value(old.get(part), value)}
     return {part: value if part in edited else known[part] for part, value in new.items() if part in edited | {*known}}
+
+
+def _with_labels(own: Json, old: Json, new: Json) -> Json:
+    return sorted(set(new or ()) - set(old or ()) | set(own or ()) & set(new or ())) or None
+
+
+def agreed_in(units: Iterable[Unit], ours: Ours, bases: Mapping[Unit, Pair]) -> Values:
+    """Return what was agreed of units that are taken back; of labels only those that are ours to take out."""
+    agreed = {unit: bases[unit].ours or bases[unit].theirs for unit in units}
+    labels = {
+        unit: sorted({*(value or ())} - {*(ours.own.get(unit) or ())})
+        for unit, value in agreed.items()
+        if unit.name == "labels"
+    }
+    return agreed | labels
 
 
 def ours_in(key: Key, ours: Ours, theirs: Theirs, bases: Mapping[Unit, Pair]) -> Values:

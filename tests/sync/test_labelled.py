@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from fhirgoals.fhir.exact_json import Resource, Tree
-from fhirgoals.fhir.terminology import ACT_CODE
+from fhirgoals.fhir.terminology import ACT_CODE, CONFIDENTIALITY
+from fhirgoals.sync.withdraw import WITHDRAWN
 from tests.sync.test_newborn import WORDS, born, newborns
 from tests.sync.test_resolve import PLAN, SLEEP, SOCIAL, change, two_connected
+from tests.sync.test_resolve import started as begun
 from tests.sync.test_run import quiet
-from tests.sync.world import World, started, world
+from tests.sync.world import World, started, withhold, world
 
 SOBER = "Stay sober at the Friday meeting"
 
@@ -30,7 +32,7 @@ def labelled(*codes: str) -> Callable[[dict[str, Tree]], None]:
     def edit(tree: dict[str, Tree]) -> None:
         meta = tree["meta"]
         assert isinstance(meta, dict)
-        meta["security"] = [{"system": ACT_CODE, "code": code} for code in codes]
+        meta["security"] = [{"system": CONFIDENTIALITY if code == "R" else ACT_CODE, "code": code} for code in codes]
 
     return edit
 
@@ -63,8 +65,10 @@ async def test_a_stricter_label_of_one_ehr_takes_the_goal_from_another(code: str
         await two_connected(first, second)
         change(first, SOCIAL, labelled(code))
         planned, counts = await first.runner().preview(), await first.sync()
-        assert (counts.pulled, planned.operations) == (1, counts.operations)
+        assert (counts.pulled, counts.writes, planned.operations) == (1, 1, counts.operations)
+        assert "SUD" in labels(first.care_plans()[0])  # it tells of the goal, and bears its label
         assert await sensitivities(first) == ("SUD",)
+        assert labels(first.goals()[SOCIAL]) == {code}
         await second.sync()
         assert SOCIAL not in second.goals()
         await first.edit(PLAN, "g-social", text=SOBER)
@@ -126,6 +130,36 @@ async def test_what_a_person_here_takes_away_stays_away() -> None:
         assert await sensitivities(first) == ()
         assert "SUD" not in labels(first.goals()[SOCIAL])
         assert await second.inbox() == []
+
+
+@pytest.mark.parametrize("code", ["SUD", "ETH"])
+async def test_taking_back_leaves_the_label_that_the_ehr_put_there(code: str) -> None:
+    """Ours goes, with what went with it; theirs is their chart."""
+    with world(retract="blank") as here:
+        plan = await begun(here)
+        await covered(here, "MH", "VIO")
+        await here.edit(PLAN, "g-social", sensitivities=("VIO",))
+        await here.sync()
+        change(here, SOCIAL, labelled("R", "VIO", code))
+        await here.sync()
+        assert await sensitivities(here) == ("VIO", "SUD")
+        await withhold(here, plan.id, "g-social")
+        await here.sync()
+        assert labels(here.goals()[WITHDRAWN]) == {code}
+
+
+async def test_a_label_that_comes_with_another_that_a_person_took_away_comes_alone() -> None:
+    """Only what is new there is taken; what was taken away here is taken out there."""
+    with world() as here:
+        await begun(here)
+        change(here, SOCIAL, labelled("SUD"))
+        await here.sync()
+        await here.edit(PLAN, "g-social", sensitivities=())
+        change(here, SOCIAL, labelled("SUD", "VIO"))
+        for _ in range(2):
+            await here.sync()
+        assert await sensitivities(here) == ("VIO",)
+        assert labels(here.goals()[SOCIAL]) == {"VIO", "R"}
 
 
 async def test_a_label_that_is_ours_asks_for_the_consent_of_every_ehr() -> None:
