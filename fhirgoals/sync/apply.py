@@ -151,7 +151,8 @@ class Writes:
             return view, there, NotLanded("refused")
         if intent.id != new.id and not await self._was_kept_back(view, call, intent):
             return view, there, NotLanded("doubt")  # this very call is in doubt: `recover` repeats it, once a run
-        return await self._go(view, there, call, intent, first=True)
+        # One that was kept back and is decided anew may have landed at its first try.
+        return await self._go(view, there, call, intent, first=intent.id == new.id)
 
     def _never(self, view: View, call: Call) -> NotLanded | None:
         """Return why a call is not even tried, or `None`."""
