@@ -69,11 +69,17 @@ def with_their_members(verdicts: Mapping[Unit, Verdict], ours: Values, theirs: V
                 if member.action not in (Action.PUSH, Action.PULL, Action.IGNORE):
                     continue
                 if member.action is Action.PULL and whole in ours:  # it becomes void here, and keeps its words
+                    result[unit] = replace(verdict, action=Action.QUIET, why=member.why)
                     continue
                 result[unit] = replace(verdict, action=member.action, why=member.why)
                 continue
         result[unit] = verdict
     return result
+
+
+def lost_with(steps: Collection[Unit], quiet: Mapping[Unit, Verdict]) -> list[Verdict]:
+    """Return our edits of parts that lose with their step, which the EHR took out: they stay in the history."""
+    return [one for unit, one in quiet.items() if _whole(unit) in steps and changed(one.seen)[0]]
 
 
 def _of_a_quiet_step(verdict: Verdict, ours: Values) -> dict[Unit, Verdict]:

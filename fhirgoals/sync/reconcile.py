@@ -25,6 +25,7 @@ from fhirgoals.sync.emptied import asked, unasked, with_emptied
 from fhirgoals.sync.gone import NOT_SEEN
 from fhirgoals.sync.guard import Stop, tally
 from fhirgoals.sync.labelled import with_stricter
+from fhirgoals.sync.members import lost_with
 from fhirgoals.sync.merge import Action, Seen, Verdict, changed, pair_taken, taken
 from fhirgoals.sync.narratives import NAMED_IN_THE_TEXT, still_named
 from fhirgoals.sync.newborn import adopt, errors_of, misfiled
@@ -230,7 +231,8 @@ class _Run:
             return True  # every one of them is held now: decide again
         pairs = {unit: pair_taken(pulls[unit].seen) for unit in accepted}
         try:
-            self.view = await self.effects.take(self.view, plan, pairs, [pulls[unit] for unit in accepted])
+            losing = [*(pulls[unit] for unit in accepted), *lost_with(accepted, self.decision.units(Action.QUIET))]
+            self.view = await self.effects.take(self.view, plan, pairs, losing)
         except NotPlannedError as error:
             self.cannot.update(dict.fromkeys(error.units, "not_planned"))
             self.outcome.left_out = True

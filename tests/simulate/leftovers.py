@@ -54,7 +54,7 @@ def left_standing(case: Evidence, name: str) -> Iterator[str]:
 
 def _left_in_plan(case: Evidence, name: str, goal: str, resources: set[str], plan: dict[str, Any]) -> list[str]:
     found = []
-    activities = [one for one in plan.get("activity", ()) if not _is_their_own(case, one)]
+    activities = [one for one in plan.get("activity", ()) if not _is_their_own(case, name, one)]
     text = json.dumps({**plan, "activity": activities}, default=str)
     if any(f"Goal/{resource}" in text for resource in resources):
         found.append(f"leak: the CarePlan at {name} still refers to {goal}")
@@ -65,10 +65,14 @@ def _left_in_plan(case: Evidence, name: str, goal: str, resources: set[str], pla
     return found
 
 
-def _is_their_own(case: Evidence, activity: dict[str, Any]) -> bool:
-    """Tell whether a step of an EHR never came into our record: what it refers to is their chart, as its edges are."""
+def _is_their_own(case: Evidence, name: str, activity: dict[str, Any]) -> bool:
+    """Tell whether a step never came into our record, or somebody at that EHR made it: what it refers to is their
+    chart, as its edges are."""
     step = case.log.steps.get(first_word(activity.get("detail", {}).get("description")), "")
-    return step.startswith("there-") and step not in sides.by_words(case.plan, case.log)
+    if not step.startswith("there-") or step not in sides.by_words(case.plan, case.log):
+        return step.startswith("there-")
+    made = next((edit for edit in case.log.edits if edit.key[1] == f"step {step}"), None)
+    return made is not None and made.side == name
 
 
 def _drawn_there(case: Evidence, name: str, one: str, other: str) -> bool:

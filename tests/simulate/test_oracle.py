@@ -18,7 +18,7 @@ from fhirgoals.sandbox.knobs import Knobs
 from tests.simulate import ehr_people, sides
 from tests.simulate.beginning import begun
 from tests.simulate.cells import Cell
-from tests.simulate.log import HALF_TICKS, NOTHING, OVERLAP_TICKS, PLAN, Moment
+from tests.simulate.log import HALF_TICKS, NOTHING, OVERLAP_TICKS, PLAN, Moment, first_word
 from tests.simulate.machine import Life, finish
 from tests.simulate.network import CALM
 from tests.simulate.oracle import METERS, judge, observe, shown
@@ -691,6 +691,23 @@ def test_a_step_that_only_an_ehr_has_may_refer_to_a_withheld_goal(finished: Fini
     assert not [line for line in judge(finished.world).leak if "CarePlan" in line]
     finished.world.log.steps["Ax009"] = "st-g-b"
     assert [line for line in judge(finished.world).leak if "CarePlan" in line]
+
+
+@pytest.mark.parametrize(("maker", "leaks"), [(A, False), ("ehr-b", True)])
+def test_a_step_that_somebody_made_at_that_ehr_stays_with_what_it_refers_to(
+    finished: Finished, maker: str, leaks: bool
+) -> None:
+    """Though it came into our record: it is a leak where it came there from us."""
+    id_, _ = finished.resource("g-b")
+    resource_id, plan = finished.resource(PLAN, "CarePlan")
+    step = next(one for one in plan["activity"] if f"Goal/{id_}" in json.dumps(one))
+    finished.world.log.steps[first_word(step["detail"]["description"])] = "there-9"
+    finished.world.noted(1, maker, ("g-b", "step there-9"), "Ax009", "-")
+    goals = [one for one in plan["goal"] if one["reference"] != f"Goal/{id_}"]
+    changed = {**plan, "goal": goals, "text": {"status": "empty", "div": "<div/>"}}
+    finished.world.boxes[A].edit("CarePlan", resource_id, changed)
+    finished.world.log.withheld.add("g-b")
+    assert bool([line for line in judge(finished.world).leak if "CarePlan" in line]) is leaks
 
 
 @pytest.mark.parametrize("finished", ["blank"], indirect=True)
