@@ -268,12 +268,13 @@ def _ours_of(view: View, on: date) -> Ours:
         for entry in goal.progress
         if entry.origin is not None and entry.origin.system == view.connection
     )
+    real = _UNITS.of(view.plan, None, lambda: units(view.plan))
     if shown.plan is None:
         return Ours(
             view.plan.id,
             view.rev,
             {},
-            units(view.plan),
+            real,
             view.revs,
             born_there=born_there,
             refused=WRONG_CHART if view.leaving else shown.refused or "nothing_disclosed",
@@ -292,7 +293,6 @@ def _ours_of(view: View, on: date) -> Ours:
         for unit, value in visible(shown.plan, refs_of(view)).items()
         if unit not in elsewhere and not _without_its_words(unit, elsewhere, view.bases)
     }
-    real = _UNITS.of(view.plan, None, lambda: units(view.plan))
     hidden = {unit: value for unit, value in real.items() if unit not in seen}
     kept = {unit: real[unit] for unit in elsewhere & real.keys() if is_shown(unit, view.plan.id, shown.goals)}
     return Ours(
