@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -123,8 +123,13 @@ Participation: TypeAlias = Literal["active", "limited", "absent", "refused"]
 SessionMode: TypeAlias = Literal["in_person", "video", "phone", "home_visit"]
 AchievementSize: TypeAlias = Literal["small", "milestone", "goal"]
 Sensitivity: TypeAlias = Literal["MH", "PSY", "SUD", "ETHUD", "OPIOIDUD", "ADOL", "VIO", "SPI"]
-SENSITIVITY_READ_AS: Mapping[str, Sensitivity] = MappingProxyType({"ETH": "SUD", "SDV": "VIO"})
-"""Wider labels of an EHR, and those that no consent of ours names, as the one of ours that is asked for."""
 DischargeKind: TypeAlias = Literal["planned", "unplanned", "transfer"]
 DischargeOutcome: TypeAlias = Literal["goals_met", "goals_mostly_met", "goals_partly_met", "goals_not_met"]
 CodeSystem: TypeAlias = Literal["loinc", "snomed", "local", "icd10cm"]
+
+_READ_AS: Mapping[str, Sensitivity] = MappingProxyType({"ETH": "SUD", "SDV": "VIO"})
+
+
+def sensitivities(labels: Iterable[str]) -> frozenset[str]:
+    """Return an EHR's labels in our codes: wider ones, and those that no consent names, as the one asked for."""
+    return frozenset(_READ_AS.get(label, label) for label in labels)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fhirgoals.domain.codes import SENSITIVITY_READ_AS
+from fhirgoals.domain.codes import sensitivities
 from fhirgoals.domain.disclosure import inherited_sensitivities
 from fhirgoals.domain.records import (
     Acceptance,
@@ -115,7 +115,7 @@ def _field(name: str) -> Callable[[Plan, Goal, Unit, Json, Origin], Goal]:
 
 def _labels(plan: Plan, goal: Goal, unit: Unit, value: Json, _origin: Origin) -> Goal:
     """Add what is stricter: an EHR that takes a label away makes nothing here less sensitive."""
-    added = {SENSITIVITY_READ_AS.get(label, label) for label in value or ()} - inherited_sensitivities(plan)[goal.id]
+    added = sensitivities(value or ()) - inherited_sensitivities(plan)[goal.id]
     if not added:
         raise CannotTake(unit)
     return replace(goal, sensitivities=_typed(Goal, "sensitivities", [*goal.sensitivities, *sorted(added)]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol, TypeAlias
 
-from fhirgoals.domain.codes import SENSITIVITY_READ_AS
+from fhirgoals.domain.codes import sensitivities
 from fhirgoals.domain.units import Json, Pair, Unit, same_value
 
 Accept: TypeAlias = Literal["auto", "propose", "ignore"]
@@ -143,7 +143,7 @@ def taken(seen: Seen) -> Json:
 def new_labels(seen: Seen) -> frozenset[str]:
     """Return the labels that the EHR added since the pair, in our words."""
     known = (seen.pair and seen.pair.theirs) or ()
-    return frozenset(SENSITIVITY_READ_AS.get(one, one) for one in seen.theirs or () if one not in known)
+    return sensitivities(one for one in seen.theirs or () if one not in known)
 
 
 def pair_taken(seen: Seen) -> Pair:

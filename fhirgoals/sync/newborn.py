@@ -13,7 +13,7 @@ from datetime import datetime
 
 import msgspec
 
-from fhirgoals.domain.codes import SENSITIVITY_READ_AS
+from fhirgoals.domain.codes import sensitivities
 from fhirgoals.domain.invariants import check
 from fhirgoals.domain.records import Goal, Origin, Plan
 from fhirgoals.domain.units import Pair, Unit, Values, same_value, touched, units
@@ -217,7 +217,7 @@ def _with_goal(view: View, plan: Plan, local_id: str, tree: Resource, reading: R
     origin = Origin(system=view.connection, resource=f"Goal/{one.resource_id}", version=version_of(tree))
     there = there_of(view, {**reading.found, ("Goal", local_id): one}, reading.missing)
     values = there.theirs.assembled.values
-    labels = {SENSITIVITY_READ_AS.get(label, label) for label in values.get(Unit(local_id, "labels")) or ()}
+    labels = sensitivities(values.get(Unit(local_id, "labels")) or ())
     new = msgspec.convert({"id": local_id, "sensitivities": sorted(labels)}, Goal)
     born = msgspec.structs.replace(new, origin=origin, review="unreviewed")
     grown = msgspec.structs.replace(plan, goals=(*plan.goals, born))
